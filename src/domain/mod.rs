@@ -1,0 +1,8 @@
+//! Words that every floor shares: time, periods and names. Knows nothing of files, SQL or protocols.
+//!
+//! Start at [`calendar`]: how an instant becomes a day, a week or a month of the reporting time zone.
+
+pub mod calendar;
+pub mod clock;
+pub mod names;
+pub mod toml_faults;
