@@ -1,0 +1,147 @@
+//! Configuration: one TOML file, overridden by the environment, checked as a whole before anything starts.
+//!
+//! Owns the names, types and bounds of all keys, and is the only reader of environment variables. Must not know what a
+//! source holds. Start at [`Config::load`]; the settings that SQL may read are in [`settings`].
+
+mod environment;
+mod overrides;
+mod reader;
+pub mod settings;
+mod sources;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use crate::error::{Error, ErrorKind, Result};
+pub use environment::Environment;
+use settings::Settings;
+
+/// The schemas of the source contract.
+pub const CONTRACT_SCHEMAS: [&str; 4] = ["crm", "billing", "campaign", "finance"];
+
+/// The schemas that topline itself fills; no source may be called like one of them.
+pub const BUILT_IN_SCHEMAS: [&str; 7] =
+    ["core", "metrics", "published", "quality", "meta", "sandbox", "information_schema"];
+
+/// The file that is read when no other is named.
+pub const DEFAULT_FILE: &str = "topline.toml";
+
+/// What a source holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connector {
+    /// The tables already are those of the contract schema that the source is named after.
+    Canonical,
+    /// Whatever lies there is registered under the source's name, for models to map.
+    Raw,
+}
+
+/// Where a source lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A folder or file of this machine.
+    Local(PathBuf),
+    /// `s3://`, `gs://`, `az://`, `http://` or `https://`.
+    Url(Url),
+    /// The sample that the binary brings along: the folder of this schema.
+    Sample(&'static str),
+}
+
+/// A `[sources.NAME]` section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceConfig {
+    /// The name, which is the schema of its tables.
+    pub name: String,
+    /// What it holds.
+    pub connector: Connector,
+    /// Where it lies.
+    pub location: Location,
+}
+
+/// The `[limits]` section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory of all queries together; a query spills to disk before it fails.
+    pub memory_bytes: usize,
+    /// Seconds after which a query is ended.
+    pub query_seconds: u64,
+    /// Rows after which a result is ended; `None` is no limit.
+    pub rows: Option<u64>,
+    /// Threads that a query uses.
+    pub threads: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // Enough for twenty million touches in memory, small enough for a laptop.
+            memory_bytes: 4 << 30,
+            // Longer than any view needs at twenty million touches, shorter than a forgotten query may run.
+            query_seconds: 900,
+            rows: None,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+}
+
+/// A whole configuration; every value has been checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file it was read from; `None` is the sample.
+    pub file: Option<PathBuf>,
+    /// The values that SQL reads as `setting('...')`.
+    pub settings: Settings,
+    /// The sources, in the order of their names.
+    pub sources: Vec<SourceConfig>,
+    /// The folder laid over the built-in models.
+    pub models: Option<PathBuf>,
+    /// Where topline keeps what it knows of the sources, and later publishes.
+    pub warehouse: Option<PathBuf>,
+    /// The address of the Flight SQL server.
+    pub listen: SocketAddr,
+    /// What a query may use.
+    pub limits: Limits,
+    /// Options of object stores (`AWS_REGION` and the like), from the environment.
+    pub storage_options: Vec<(String, String)>,
+}
+
+impl Config {
+    /// Returns the configuration of `file`, else of `./topline.toml`, else the sample's.
+    ///
+    /// # Errors
+    /// `Config` with every problem: unknown keys, wrong types, values out of bounds, a file that cannot be read.
+    pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self> {
+        let default = Path::new(DEFAULT_FILE);
+        match file {
+            Some(file) => Self::read(file, environment),
+            None if default.exists() => Self::read(default, environment),
+            None => Self::sample(environment),
+        }
+    }
+
+    /// Returns the configuration of the sample that the binary brings along.
+    ///
+    /// # Errors
+    /// `Config` where an environment variable is wrong.
+    pub fn sample(environment: &Environment) -> Result<Self> {
+        reader::read(None, include_str!("../../data/sample/topline.toml"), environment)
+    }
+
+    fn read(file: &Path, environment: &Environment) -> Result<Self> {
+        let text = std::fs::read_to_string(file).map_err(|cause| {
+            let why = match cause.kind() {
+                std::io::ErrorKind::NotFound => "does not exist".to_owned(),
+                _ => format!("cannot be read: {cause}"),
+            };
+            Error::new(ErrorKind::Config, format!("configuration file \"{}\" {why}", file.display()))
+                .with_hint("name another with --config FILE, or leave it out to work on the sample")
+        })?;
+        reader::read(Some(file), &text, environment)
+    }
+}
+
+/// Returns the address that is served when none is configured: loopback only.
+fn default_listen() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 50051))
+}

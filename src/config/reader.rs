@@ -1,0 +1,255 @@
+//! From TOML and environment variables to a [`Config`], with every problem named.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::overrides::{self, Overrides};
+use super::settings::{SETTINGS, Settings};
+use super::{Config, Environment, Limits, default_listen};
+use crate::domain::names::nearest;
+use crate::domain::toml_faults;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Keys that are no settings, by section.
+const OTHER_KEYS: [(&str, &[&str]); 4] = [
+    ("models", &["location"]),
+    ("warehouse", &["location"]),
+    ("flight", &["listen"]),
+    ("limits", &["memory", "query_seconds", "rows", "threads"]),
+];
+
+/// The most threads that a query may use: more only costs memory.
+const THREADS_MAX: i64 = 256;
+
+/// The least memory with which every operator can work at all.
+const MEMORY_MIN_BYTES: usize = 32 << 20;
+
+/// Reads a configuration; without a file it is the sample's.
+pub(super) fn read(file: Option<&Path>, text: &str, environment: &Environment) -> Result<Config> {
+    let origin = file.map_or_else(|| "the sample's configuration".to_owned(), |file| file.display().to_string());
+    let mut table: Table = text
+        .parse()
+        .map_err(|fault| Error::new(ErrorKind::Config, format!("{origin}:{}", toml_faults::described(text, &fault))))?;
+    let (overrides, problems) = overrides::lay_over(&mut table, environment);
+    let mut reader = Reader { origin, overrides, problems };
+    let config = reader.config(file, table, environment);
+    match Error::list(ErrorKind::Config, "the configuration is wrong", reader.problems) {
+        Some(error) => Err(error),
+        None => Ok(config),
+    }
+}
+
+pub(super) struct Reader {
+    origin: String,
+    pub(super) overrides: Overrides,
+    problems: Vec<String>,
+}
+
+pub(super) fn section_names() -> impl Iterator<Item = &'static str> {
+    let of_settings = SETTINGS.iter().filter_map(|spec| spec.name.split_once('.')).map(|(section, _)| section);
+    let mut names: Vec<_> = of_settings.chain(OTHER_KEYS.iter().map(|(section, _)| *section)).collect();
+    names.push("sources");
+    names.dedup();
+    names.into_iter()
+}
+
+pub(super) fn keys_of(section: &str) -> Vec<&'static str> {
+    let of_settings = SETTINGS
+        .iter()
+        .filter_map(|spec| spec.name.split_once('.'))
+        .filter(|(name, _)| *name == section)
+        .map(|(_, key)| key);
+    let others = OTHER_KEYS.iter().filter(|(name, _)| *name == section).flat_map(|(_, keys)| keys.iter().copied());
+    of_settings.chain(others).collect()
+}
+
+/// Returns whether a key holds a text rather than a number.
+pub(super) fn is_text(section: &str, key: &str) -> bool {
+    match Settings::default().get(&format!("{section}.{key}")) {
+        Some(value) => !matches!(value, super::settings::Value::Integer(_) | super::settings::Value::Number(_)),
+        None => section != "limits" || key == "memory",
+    }
+}
+
+impl Reader {
+    /// Notes what is wrong with a place of the file, or with the variable that overrides it.
+    pub(super) fn problem_at(&mut self, place: &str, problem: impl Display) {
+        self.problems.push(match self.overrides.variable(place) {
+            Some(variable) => format!("environment variable \"{variable}\": {problem}"),
+            None => format!("{}: {place}: {problem}", self.origin),
+        });
+    }
+
+    fn problem(&mut self, problem: impl Display) {
+        self.problems.push(format!("{}: {problem}", self.origin));
+    }
+
+    pub(super) fn unknown(&mut self, what: &str, name: &str, place: &str, known: &[&str]) {
+        let hint = nearest(name, known.iter().copied())
+            .map_or_else(|| format!("known are {}", known.join(", ")), |near| format!("did you mean \"{near}\"?"));
+        self.problem(format!("unknown {what} \"{name}\"{place}; hint: {hint}"));
+    }
+
+    fn config(&mut self, file: Option<&Path>, table: Table, environment: &Environment) -> Config {
+        let folder = file.and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
+        let mut config = Config {
+            file: file.map(Path::to_owned),
+            settings: Settings::default(),
+            sources: Vec::new(),
+            models: None,
+            warehouse: None,
+            listen: default_listen(),
+            limits: Limits::default(),
+            storage_options: environment.storage_options.clone(),
+        };
+        let sections: Vec<_> = section_names().collect();
+        for (section, value) in table {
+            if !sections.contains(&section.as_str()) {
+                self.unknown("section", &format!("[{section}]"), "", &sections);
+                continue;
+            }
+            let Value::Table(keys) = value else {
+                self.problem_at(&format!("[{section}]"), format!("expected a section, found {}", value.type_str()));
+                continue;
+            };
+            if section == "sources" {
+                config.sources = self.sources(keys, &folder, file.is_none());
+                continue;
+            }
+            for (key, value) in keys {
+                self.key(&mut config, &section, &key, value, &folder);
+            }
+        }
+        if config.sources.is_empty() && self.problems.is_empty() {
+            self.problem("no source is configured; hint: add [sources.crm] with connector and location");
+        }
+        config
+    }
+
+    fn key(&mut self, config: &mut Config, section: &str, key: &str, value: Value, folder: &Path) {
+        let known = keys_of(section);
+        if !known.contains(&key) {
+            return self.unknown("key", key, &format!(" in [{section}]"), &known);
+        }
+        let place = format!("[{section}] {key}");
+        match (section, key) {
+            ("models", _) => config.models = self.text(&place, value).map(|text| folder.join(text)),
+            ("warehouse", _) => {
+                if let Some(text) = self.text(&place, value) {
+                    if text.contains("://") {
+                        self.problem_at(&place, "expected a folder of this machine, found a URL");
+                    }
+                    config.warehouse = Some(folder.join(text));
+                }
+            }
+            ("flight", _) => {
+                if let Some(text) = self.text(&place, value) {
+                    match text.parse() {
+                        Ok(address) => config.listen = address,
+                        Err(_) => self.problem_at(
+                            &place,
+                            format!("expected an address such as 127.0.0.1:50051, found \"{text}\""),
+                        ),
+                    }
+                }
+            }
+            ("limits", _) => self.limit(&mut config.limits, &place, key, &value),
+            _ => self.setting(config, section, key, &value),
+        }
+    }
+
+    fn setting(&mut self, config: &mut Config, section: &str, key: &str, value: &Value) {
+        let name = format!("{section}.{key}");
+        let is_text = is_text(section, key);
+        let place = format!("[{section}] {key}");
+        let text = match value {
+            Value::String(text) if is_text => text.clone(),
+            Value::Datetime(instant) if is_text => instant.to_string(),
+            Value::Integer(number) if !is_text => number.to_string(),
+            Value::Float(number) if !is_text => number.to_string(),
+            other => {
+                let expected = if is_text { "a text" } else { "a number" };
+                return self.problem_at(&place, format!("expected {expected}, found {}", described(other)));
+            }
+        };
+        match config.settings.with(&name, &text) {
+            Ok(settings) => config.settings = settings,
+            Err(fault) => {
+                let message = fault.message().trim_start_matches(&format!("setting \"{name}\": "));
+                self.problem_at(&place, message);
+            }
+        }
+    }
+
+    fn limit(&mut self, limits: &mut Limits, place: &str, key: &str, value: &Value) {
+        if key == "memory" {
+            let bytes = match value {
+                Value::Integer(bytes) => usize::try_from(*bytes).ok(),
+                Value::String(text) => parse_bytes(text),
+                _ => None,
+            };
+            match bytes.filter(|bytes| *bytes >= MEMORY_MIN_BYTES) {
+                Some(bytes) => limits.memory_bytes = bytes,
+                None => self.problem_at(
+                    place,
+                    format!("expected a size of at least 32 MB such as \"512 MB\", found {}", described(value)),
+                ),
+            }
+            return;
+        }
+        let highest = if key == "threads" { THREADS_MAX } else { i64::MAX };
+        let number = value
+            .as_integer()
+            .filter(|number| (1..=highest).contains(number))
+            .and_then(|number| u64::try_from(number).ok());
+        match (number, key) {
+            (Some(number), "query_seconds") => limits.query_seconds = number,
+            (Some(number), "rows") => limits.rows = Some(number),
+            (Some(number), _) => limits.threads = usize::try_from(number).unwrap_or(1),
+            (None, _) => {
+                let bound = if key == "threads" { format!("from 1 to {THREADS_MAX}") } else { "above 0".to_owned() };
+                self.problem_at(place, format!("expected a whole number {bound}, found {}", described(value)));
+            }
+        }
+    }
+
+    pub(super) fn text(&mut self, place: &str, value: Value) -> Option<String> {
+        match value {
+            Value::String(text) if !text.trim().is_empty() => Some(text),
+            other => {
+                self.problem_at(place, format!("expected a text, found {}", described(&other)));
+                None
+            }
+        }
+    }
+}
+
+/// Returns the value as an error shows it: its type, and the value itself where it is short.
+fn described(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("\"{text}\""),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => format!("{} {value}", value.type_str()),
+        other => other.type_str().to_owned(),
+    }
+}
+
+/// Returns the bytes of a size such as `512 MB` or `2GiB`; MB is 1024 x 1024 bytes, as in the tools that limit memory.
+fn parse_bytes(text: &str) -> Option<usize> {
+    let text = text.trim();
+    let digits = text.find(|other: char| !other.is_ascii_digit()).unwrap_or(text.len());
+    let number: usize = text[..digits].parse().ok()?;
+    let shift = match text[digits..].trim().to_ascii_uppercase().as_str() {
+        "" | "B" => 0,
+        "KB" | "KIB" | "K" => 10,
+        "MB" | "MIB" | "M" => 20,
+        "GB" | "GIB" | "G" => 30,
+        "TB" | "TIB" | "T" => 40,
+        _ => return None,
+    };
+    number.checked_shl(shift).filter(|bytes| bytes >> shift == number)
+}
+
+#[cfg(test)]
+mod tests;
