@@ -1,0 +1,100 @@
+//! Footers of Parquet files, read once for each version of a file.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::datatypes::SchemaRef;
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
+use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::file::metadata::ParquetMetaData;
+
+use super::{FileVersion, Source, SourceFile};
+use crate::domain::names::in_lower_case;
+
+/// Footers that are read at the same time: enough to hide the latency of an object store.
+const READS_MAX: usize = 16;
+
+/// A file with what its footer says.
+#[derive(Debug, Clone)]
+pub struct Footer {
+    /// The file.
+    pub file: SourceFile,
+    /// Row groups with their statistics.
+    pub metadata: Arc<ParquetMetaData>,
+    /// The columns as Arrow types.
+    pub schema: SchemaRef,
+}
+
+impl Footer {
+    /// Returns the rows of the file.
+    pub fn rows(&self) -> u64 {
+        u64::try_from(self.metadata.file_metadata().num_rows()).unwrap_or(0)
+    }
+}
+
+/// The footers that were read, by file; a new version takes the place of the old one.
+#[derive(Debug, Default)]
+pub struct Footers {
+    read: Mutex<HashMap<String, (FileVersion, Footer)>>,
+}
+
+impl Footers {
+    /// Returns the footers of files; a file that has none is a problem, named with the file.
+    pub async fn read(
+        &self,
+        source: &Source,
+        files: &[SourceFile],
+        cache: &Arc<FileMetadataCache>,
+    ) -> (Vec<Footer>, Vec<String>) {
+        let reads: Vec<BoxFuture<_>> = files.iter().map(|file| self.read_one(source, file, cache).boxed()).collect();
+        let results: Vec<_> = stream::iter(reads).buffered(READS_MAX).collect().await;
+        let (mut footers, mut problems) = (Vec::new(), Vec::new());
+        for result in results {
+            match result {
+                Ok(footer) => footers.push(footer),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        (footers, problems)
+    }
+
+    async fn read_one(
+        &self,
+        source: &Source,
+        file: &SourceFile,
+        cache: &Arc<FileMetadataCache>,
+    ) -> Result<Footer, String> {
+        let version = file.version();
+        if let Some((known, footer)) = self.read.lock().unwrap_or_else(PoisonError::into_inner).get(&file.label)
+            && *known == version
+        {
+            return Ok(footer.clone());
+        }
+        if file.meta.size == 0 {
+            return Err(format!("{}: the file is empty (0 bytes)", file.label));
+        }
+        let metadata = DFParquetMetadata::new(source.store.as_ref(), &file.meta)
+            .with_file_metadata_cache(Some(Arc::clone(cache)))
+            .fetch_metadata()
+            .await
+            .map_err(|cause| {
+                let cause = in_lower_case(short(&cause.to_string()));
+                format!("{}: not a Parquet file, or a truncated one ({cause}); hint: write the file again", file.label)
+            })?;
+        let described = metadata.file_metadata();
+        let schema = parquet_to_arrow_schema(described.schema_descr(), described.key_value_metadata())
+            .map_err(|cause| format!("{}: its schema cannot be read ({})", file.label, short(&cause.to_string())))?;
+        let footer = Footer { file: file.clone(), metadata, schema: Arc::new(schema) };
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.insert(file.label.clone(), (version, footer.clone()));
+        Ok(footer)
+    }
+}
+
+/// Returns the first line of a cause; paths and backtraces of a library are of no use to the reader.
+fn short(cause: &str) -> &str {
+    cause.lines().next().unwrap_or_default().trim_start_matches("Parquet error: ")
+}
