@@ -1,0 +1,178 @@
+//! Periods of the reporting time zone as SQL functions.
+//!
+//! | function | returns |
+//! | --- | --- |
+//! | `local_day(instant)`, `local_week(instant)`, `local_month(instant)` | the day, or the first day of the week or month, a date |
+//! | `week_of(date)`, `month_of(date)` | the first day of the week or month that a day is in |
+//! | `day_start(date)` | the first instant of a day |
+//! | `add_months(date, n)` | the first day of the month n months later |
+//! | `day_series(from, to)`, `month_series(from, to)` | all days, or first days of months, from one to the other, both included; a list |
+//! | `days_between(from, to)` | days of 86,400 seconds from one instant to another, a double; NULL where the second is earlier |
+//! | `last_day()` | the day of the last instant before `reporting.as_of` |
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, Date32Array, Date32Builder, Float64Array, ListBuilder, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, TimestampMicrosecondType};
+use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+
+use super::settings::{instant_type, session_calendar, session_settings};
+use crate::domain::calendar;
+
+/// The most elements of one series: a day series of more than a century is a slip.
+const SERIES_MAX: i64 = 200_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Cut {
+    LocalDay,
+    LocalWeek,
+    LocalMonth,
+    WeekOf,
+    MonthOf,
+    DayStart,
+    AddMonths,
+    DaySeries,
+    MonthSeries,
+    LastDay,
+    DaysBetween,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct CalendarFunction {
+    name: &'static str,
+    cut: Cut,
+    signature: Signature,
+}
+
+/// Returns the calendar functions.
+pub(super) fn functions() -> Vec<ScalarUDF> {
+    let (date, instant) = (DataType::Date32, instant_type());
+    [
+        ("local_day", Cut::LocalDay, vec![instant.clone()]),
+        ("local_week", Cut::LocalWeek, vec![instant.clone()]),
+        ("local_month", Cut::LocalMonth, vec![instant.clone()]),
+        ("days_between", Cut::DaysBetween, vec![instant.clone(), instant]),
+        ("week_of", Cut::WeekOf, vec![date.clone()]),
+        ("month_of", Cut::MonthOf, vec![date.clone()]),
+        ("day_start", Cut::DayStart, vec![date.clone()]),
+        ("add_months", Cut::AddMonths, vec![date.clone(), DataType::Int64]),
+        ("day_series", Cut::DaySeries, vec![date.clone(), date.clone()]),
+        ("month_series", Cut::MonthSeries, vec![date.clone(), date]),
+        ("last_day", Cut::LastDay, vec![]),
+    ]
+    .into_iter()
+    .map(|(name, cut, arguments)| {
+        let signature = if arguments.is_empty() {
+            Signature::nullary(Volatility::Stable)
+        } else {
+            Signature::exact(arguments, Volatility::Stable)
+        };
+        ScalarUDF::from(CalendarFunction { name, cut, signature })
+    })
+    .collect()
+}
+
+impl ScalarUDFImpl for CalendarFunction {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(match self.cut {
+            Cut::DayStart => instant_type(),
+            Cut::DaysBetween => DataType::Float64,
+            Cut::DaySeries | Cut::MonthSeries => {
+                DataType::List(Arc::new(Field::new_list_field(DataType::Date32, true)))
+            }
+            _ => DataType::Date32,
+        })
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let calendar = session_calendar(&arguments.config_options);
+        if self.cut == Cut::LastDay {
+            let as_of = session_settings(&arguments.config_options).as_of();
+            return Ok(ColumnarValue::Scalar(ScalarValue::Date32(as_of.map(|micros| calendar.day(micros - 1)))));
+        }
+        let is_scalar = arguments.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let columns = ColumnarValue::values_to_arrays(&arguments.args)?;
+        let first = &columns[0];
+        let array: ArrayRef = match self.cut {
+            Cut::LocalDay => Arc::new(by_instant(first, |micros| calendar.day(micros))),
+            Cut::LocalWeek => Arc::new(by_instant(first, |micros| calendar.week_of(calendar.day(micros)))),
+            Cut::LocalMonth => Arc::new(by_instant(first, |micros| calendar.month(micros))),
+            Cut::WeekOf => Arc::new(by_day(first, |day| calendar.week_of(day))),
+            Cut::MonthOf => Arc::new(by_day(first, calendar::month_of)),
+            Cut::DayStart => {
+                let starts: TimestampMicrosecondArray =
+                    first.as_primitive::<Date32Type>().unary_opt(|day| Some(calendar.start_of_day(day)));
+                Arc::new(starts.with_timezone("UTC"))
+            }
+            Cut::AddMonths => {
+                let months = columns[1].as_primitive::<Int64Type>();
+                let days = first.as_primitive::<Date32Type>();
+                Arc::new(Date32Array::from_iter((0..days.len()).map(|row| {
+                    let is_known = days.is_valid(row) && months.is_valid(row);
+                    let count = i32::try_from(months.value(row)).ok()?;
+                    is_known.then(|| calendar::add_months(days.value(row), count))
+                })))
+            }
+            Cut::DaySeries => series(first, &columns[1], |day| day + 1)?,
+            Cut::MonthSeries => series(first, &columns[1], |day| calendar::add_months(day, 1))?,
+            Cut::DaysBetween => Arc::new(days_between(first, &columns[1])),
+            Cut::LastDay => return exec_err!("last_day() takes no argument"),
+        };
+        if is_scalar {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?));
+        }
+        Ok(ColumnarValue::Array(array))
+    }
+}
+
+fn by_instant(instants: &ArrayRef, cut: impl Fn(i64) -> i32) -> Date32Array {
+    // Neighbouring rows are often of one day; a cut is dear only in zones with offsets, and there it is a table lookup.
+    instants.as_primitive::<TimestampMicrosecondType>().unary(cut)
+}
+
+fn days_between(from: &ArrayRef, to: &ArrayRef) -> Float64Array {
+    let from = from.as_primitive::<TimestampMicrosecondType>();
+    let to = to.as_primitive::<TimestampMicrosecondType>();
+    let pairs = from.iter().zip(to.iter());
+    pairs
+        .map(|(from, to)| Some((from?, to?)))
+        .map(|pair| pair.filter(|(from, to)| from <= to))
+        .map(|pair| pair.map(|(from, to)| (to - from) as f64 / calendar::MICROS_PER_DAY as f64))
+        .collect()
+}
+
+fn by_day(days: &ArrayRef, cut: impl Fn(i32) -> i32) -> Date32Array {
+    days.as_primitive::<Date32Type>().unary(cut)
+}
+
+fn series(from: &ArrayRef, to: &ArrayRef, next: impl Fn(i32) -> i32) -> Result<ArrayRef> {
+    let (from, to) = (from.as_primitive::<Date32Type>(), to.as_primitive::<Date32Type>());
+    let mut lists = ListBuilder::new(Date32Builder::new());
+    for row in 0..from.len() {
+        if from.is_null(row) || to.is_null(row) {
+            lists.append(false);
+            continue;
+        }
+        let (mut day, last) = (from.value(row), to.value(row));
+        if i64::from(last) - i64::from(day) > SERIES_MAX {
+            return exec_err!("a series of dates spans more than {SERIES_MAX} days");
+        }
+        while day <= last {
+            lists.values().append_value(day);
+            day = next(day);
+        }
+        lists.append(true);
+    }
+    Ok(Arc::new(lists.finish()))
+}
