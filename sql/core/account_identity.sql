@@ -1,0 +1,1 @@
+select account_id, segment, merged_into_id, is_deleted from crm.accounts

@@ -1,0 +1,1 @@
+select contact_id, merged_into_id, is_deleted from crm.contacts

@@ -1,0 +1,9 @@
+select
+    lead_id,
+    source,
+    converted_account_id,
+    converted_opportunity_id,
+    merged_into_id,
+    is_deleted,
+    created_at,
+from core.known_leads

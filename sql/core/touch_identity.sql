@@ -1,0 +1,12 @@
+select
+    touch_id,
+    touch_type,
+    channel,
+    campaign_id,
+    account_id,
+    contact_id,
+    lead_id,
+    email,
+    touched_at,
+from campaign.touches
+where touched_at < setting('reporting.as_of')

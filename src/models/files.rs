@@ -1,0 +1,118 @@
+//! Model files: those in the binary, and the user's folder laid over them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use include_dir::{Dir, include_dir};
+
+use crate::catalog::TableId;
+use crate::domain::names::is_identifier;
+
+static CORE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/sql/core");
+static METRICS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/sql/metrics");
+
+/// The schemas that a user's folder may hold models for.
+const SCHEMAS: [&str; 7] = ["crm", "billing", "campaign", "finance", "core", "metrics", "quality"];
+
+/// A model's two files as texts.
+#[derive(Debug, Clone)]
+pub(super) struct ModelFile {
+    pub(super) id: TableId,
+    pub(super) file: String,
+    pub(super) sql: String,
+    pub(super) sidecar: Option<String>,
+    pub(super) is_custom: bool,
+}
+
+/// Returns the built-in models; a file that is no text is a problem.
+pub(super) fn built_in() -> (BTreeMap<TableId, ModelFile>, Vec<String>) {
+    let (mut files, mut problems) = (BTreeMap::new(), Vec::new());
+    for (schema, folder) in [("core", &CORE), ("metrics", &METRICS)] {
+        for file in folder.files().filter(|file| file.path().extension().is_some_and(|end| end == "sql")) {
+            let name = file.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let label = format!("sql/{schema}/{name}.sql");
+            let Some(sql) = file.contents_utf8() else {
+                problems.push(format!("{label}: not a text"));
+                continue;
+            };
+            let sidecar = folder.get_file(file.path().with_extension("toml")).and_then(|file| file.contents_utf8());
+            let id = TableId { schema: schema.to_owned(), name };
+            files.insert(
+                id.clone(),
+                ModelFile {
+                    id,
+                    file: label,
+                    sql: sql.to_owned(),
+                    sidecar: sidecar.map(str::to_owned),
+                    is_custom: false,
+                },
+            );
+        }
+    }
+    (files, problems)
+}
+
+/// Lays the models of a folder over others and returns the problems found on the way.
+///
+/// A model without a sidecar that takes the place of another keeps the other's, but for an operator.
+pub(super) fn lay_over(files: &mut BTreeMap<TableId, ModelFile>, folder: &Path) -> Vec<String> {
+    let mut problems = Vec::new();
+    let Ok(schemas) = std::fs::read_dir(folder) else {
+        return vec![format!(
+            "[models] location \"{}\" is no folder that can be read; hint: a relative one counts from the folder of the configuration file",
+            folder.display()
+        )];
+    };
+    let mut entries: Vec<_> = schemas.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    entries.sort();
+    for path in entries.into_iter().filter(|path| path.is_dir()) {
+        let schema = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !SCHEMAS.contains(&schema.as_str()) {
+            if has_models(&path) {
+                problems.push(format!("{}: models are for one of the schemas {}", path.display(), SCHEMAS.join(", ")));
+            }
+            continue;
+        }
+        problems.extend(lay_schema_over(files, &schema, &path));
+    }
+    problems
+}
+
+fn has_models(folder: &Path) -> bool {
+    std::fs::read_dir(folder)
+        .is_ok_and(|entries| entries.flatten().any(|entry| entry.path().extension().is_some_and(|end| end == "sql")))
+}
+
+fn lay_schema_over(files: &mut BTreeMap<TableId, ModelFile>, schema: &str, folder: &Path) -> Vec<String> {
+    let mut problems = Vec::new();
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<_> =
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "sql")).collect();
+    paths.sort();
+    for path in paths {
+        let label = path.display().to_string();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if !is_identifier(&name) {
+            problems.push(format!("{label}: a model's name has small letters, digits and _ only"));
+            continue;
+        }
+        let sql = match std::fs::read_to_string(&path) {
+            Ok(sql) => sql,
+            Err(cause) => {
+                problems.push(format!("{label}: cannot be read: {cause}"));
+                continue;
+            }
+        };
+        let id = TableId { schema: schema.to_owned(), name };
+        let sidecar = match std::fs::read_to_string(path.with_extension("toml")) {
+            Ok(text) => Some(text),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
+            Err(cause) => {
+                problems.push(format!("{}: cannot be read: {cause}", path.with_extension("toml").display()));
+                continue;
+            }
+        };
+        files.insert(id.clone(), ModelFile { id, file: label, sql, sidecar, is_custom: true });
+    }
+    problems
+}

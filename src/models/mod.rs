@@ -1,0 +1,111 @@
+//! Models: every SQL file, what stands beside it, and the order between them.
+//!
+//! A model is `SCHEMA/NAME.sql`, one select, and `SCHEMA/NAME.toml`, its sidecar. The built-in ones are in the binary; the
+//! folder of `[models] location` is laid over them. Must not know files outside these two places, nor how a query runs.
+//! Start at [`ModelSet::load`].
+
+mod files;
+mod order;
+pub mod sidecar;
+pub mod syntax;
+
+pub use order::tables_of;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::catalog::TableId;
+use crate::error::{Error, ErrorKind, Result};
+use sidecar::Sidecar;
+
+/// What an error says above a list of models' problems.
+pub const MODELS_ARE_WRONG: &str = "the models are wrong";
+
+/// A view: one select with its sidecar.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// Schema and name.
+    pub id: TableId,
+    /// The select.
+    pub sql: String,
+    /// Description, columns and what else stands in the sidecar.
+    pub sidecar: Sidecar,
+    /// The file, as errors name it: `sql/metrics/nrr.sql`.
+    pub file: String,
+    /// Whether the user's folder has it.
+    pub is_custom: bool,
+    /// The tables and models that the select reads, and those that its operator reads beside it.
+    pub reads: BTreeSet<TableId>,
+}
+
+/// All models, checked: each parses, reads only its own floor or those below, and none reads itself.
+#[derive(Debug, Default)]
+pub struct ModelSet {
+    models: BTreeMap<TableId, Model>,
+}
+
+impl ModelSet {
+    /// Loads the built-in models and lays a folder over them.
+    ///
+    /// # Errors
+    /// `Model` with every problem at once, each with file and line.
+    pub fn load(folder: Option<&Path>, source_schemas: &[String]) -> Result<Self> {
+        let (mut files, mut problems) = files::built_in();
+        if let Some(folder) = folder {
+            problems.extend(files::lay_over(&mut files, folder));
+        }
+        let (mut models, mut broken) = (BTreeMap::new(), BTreeSet::new());
+        for (id, file) in files {
+            match order::parse(file) {
+                Ok(model) => {
+                    models.insert(id, model);
+                }
+                Err(faults) => {
+                    problems.extend(faults);
+                    broken.insert(id);
+                }
+            }
+        }
+        problems.extend(order::problems(&models, &broken, source_schemas));
+        match Error::list(ErrorKind::Model, MODELS_ARE_WRONG, problems) {
+            Some(error) => Err(error),
+            None => Ok(Self { models }),
+        }
+    }
+
+    /// Returns the problem of each model that reads a source table that is not there.
+    pub fn unknown_tables(&self, tables: &BTreeSet<TableId>) -> Vec<String> {
+        let mut problems = Vec::new();
+        for model in self.models.values() {
+            for read in model.reads.iter().filter(|read| !self.models.contains_key(*read) && !tables.contains(*read)) {
+                let of_schema = tables.iter().filter(|table| table.schema == read.schema);
+                let known = of_schema.map(|table| (table.schema.as_str(), table.name.as_str()));
+                problems.push(order::unknown_table(model, read, known));
+            }
+        }
+        problems
+    }
+
+    /// Returns the models, in the order of schema and name.
+    pub fn iter(&self) -> impl Iterator<Item = &Model> {
+        self.models.values()
+    }
+
+    /// Returns a model.
+    pub fn get(&self, id: &TableId) -> Option<&Model> {
+        self.models.get(id)
+    }
+
+    /// Returns everything that reading these tables reads, models and source tables, themselves included.
+    pub fn closure(&self, tables: impl IntoIterator<Item = TableId>) -> BTreeSet<TableId> {
+        let mut reached = BTreeSet::new();
+        let mut open: Vec<TableId> = tables.into_iter().collect();
+        while let Some(id) = open.pop() {
+            if let Some(model) = self.models.get(&id) {
+                open.extend(model.reads.iter().filter(|read| !reached.contains(*read)).cloned());
+            }
+            reached.insert(id);
+        }
+        reached
+    }
+}

@@ -1,0 +1,152 @@
+//! What stands beside a model's SQL.
+
+use arrow::datatypes::{DataType, TimeUnit};
+use serde::Deserialize;
+
+use crate::domain::toml_faults;
+
+/// The sidecar of a model.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sidecar {
+    /// What a row is and which choices were made.
+    #[serde(default)]
+    pub description: String,
+    /// The grain in words: "month and channel".
+    #[serde(default)]
+    pub grain: String,
+    /// The columns that tell rows apart.
+    #[serde(default)]
+    pub key: Vec<String>,
+    /// The column that says of which period a row is, where there is one.
+    pub period: Option<String>,
+    /// Tables without which the view has no rows.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// The columns in order: name, kind, meaning (what NULL means included).
+    #[serde(default)]
+    pub columns: Vec<ColumnDoc>,
+    /// The native operator that the rows of the select go through.
+    pub operator: Option<OperatorKind>,
+    /// Tables that the operator reads beside the select.
+    #[serde(default)]
+    pub beside: Vec<String>,
+    /// What a metric has besides.
+    pub metric: Option<MetricEntry>,
+}
+
+/// A column as a sidecar documents it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ColumnDoc(pub String, pub ColumnKind, pub String);
+
+/// Type and unit of a column in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnKind {
+    /// An id or another text.
+    Text,
+    /// A day, or the first day of a period.
+    Date,
+    /// An instant in UTC.
+    Instant,
+    /// Money in reporting currency, to the cent.
+    Money,
+    /// Money per something, not rounded.
+    MoneyPer,
+    /// A share: 0.31 is 31 %.
+    Ratio,
+    /// Days of 86,400 seconds.
+    Days,
+    /// An exchange rate.
+    Rate,
+    /// Fractional customers or conversions.
+    Fraction,
+    /// A whole number.
+    Count,
+    /// True or false.
+    Flag,
+}
+
+impl ColumnKind {
+    /// Returns the unit as `meta.columns` shows it.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Date => "date",
+            Self::Instant => "instant",
+            Self::Money => "money",
+            Self::MoneyPer => "money per unit",
+            Self::Ratio => "ratio",
+            Self::Days => "days",
+            Self::Rate => "exchange rate",
+            Self::Fraction => "fractional count",
+            Self::Count => "count",
+            Self::Flag => "flag",
+        }
+    }
+
+    /// Returns the type that a column of this kind has.
+    pub fn data_type(self) -> DataType {
+        match self {
+            Self::Text => DataType::Utf8View,
+            Self::Date => DataType::Date32,
+            Self::Rate => DataType::Decimal128(18, 8),
+            Self::Instant => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Self::Money => DataType::Decimal128(18, 2),
+            Self::MoneyPer | Self::Ratio | Self::Days | Self::Fraction => DataType::Float64,
+            Self::Count => DataType::Int64,
+            Self::Flag => DataType::Boolean,
+        }
+    }
+}
+
+/// A native operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperatorKind {
+    /// Adds `live_account_id` and `is_live` to accounts.
+    IdentifyAccounts,
+    /// Adds `live_contact_id` to contacts.
+    IdentifyContacts,
+    /// Adds `live_account_id` and `is_live` to leads; beside: accounts.
+    IdentifyLeads,
+    /// Adds `entity_id` to billing customers; beside: accounts, contacts.
+    IdentifyCustomers,
+    /// Adds `live_account_id` and `person_id` to touches; beside: accounts, contacts, leads.
+    IdentifyTouches,
+    /// The first touch of each account; beside: accounts, contacts, leads.
+    FirstTouches,
+    /// MRR of each entity and month; beside: rates at the ends of months.
+    MrrMonths,
+    /// Credit of conversions by touch; beside: conversions, contact roles.
+    Credit,
+    /// Credit of conversions in sums; beside: conversions, contact roles.
+    CreditSums,
+}
+
+/// The registry entry of a metric.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricEntry {
+    /// Name for people.
+    pub label: String,
+    /// Unit of the headline value.
+    pub unit: String,
+    /// `weekly`, `monthly` or `quarterly`.
+    pub cadence: String,
+    /// `up` or `down`: what is good.
+    pub direction: String,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// What it should be.
+    pub target: Option<f64>,
+    /// How far it may be off.
+    pub threshold: Option<f64>,
+    /// What is done when it is off.
+    pub action_plan: Option<String>,
+}
+
+/// Returns the sidecar in a text; `Err` is the problem, which begins with line and column.
+pub fn parse(text: &str) -> Result<Sidecar, String> {
+    toml::from_str(text).map_err(|fault| toml_faults::described(text, &fault))
+}
