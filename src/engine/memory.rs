@@ -1,0 +1,126 @@
+//! The memory of all queries: shared freely while there is plenty, fairly when it runs short.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use datafusion::common::{Result, resources_datafusion_err};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
+
+/// The part of the memory, in percent, that anyone may take: beyond it, operators that can spill keep to equal parts, so
+/// that there is room for those that cannot.
+const FREE_PERCENT: usize = 70;
+
+/// A pool that lets an operator have what it asks for until most of the memory is taken.
+///
+/// A plan has dozens of operators that could spill and seldom do; a pool that always divides by their number makes them
+/// spill, or fail, with most of the memory unused.
+#[derive(Debug)]
+pub(super) struct QueryMemory {
+    limit: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    spillable_consumers: usize,
+    spillable: usize,
+    unspillable: usize,
+}
+
+impl QueryMemory {
+    /// Returns a pool of so many bytes.
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Display for QueryMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} MB", self.limit >> 20, self.name())
+    }
+}
+
+impl State {
+    fn part_of(&mut self, reservation: &MemoryReservation) -> &mut usize {
+        if reservation.consumer().can_spill() { &mut self.spillable } else { &mut self.unspillable }
+    }
+}
+
+impl MemoryPool for QueryMemory {
+    fn name(&self) -> &str {
+        "query memory"
+    }
+
+    fn register(&self, consumer: &MemoryConsumer) {
+        self.state().spillable_consumers += usize::from(consumer.can_spill());
+    }
+
+    fn unregister(&self, consumer: &MemoryConsumer) {
+        let mut state = self.state();
+        state.spillable_consumers = state.spillable_consumers.saturating_sub(usize::from(consumer.can_spill()));
+    }
+
+    fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+        *self.state().part_of(reservation) += additional;
+    }
+
+    fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
+        let mut state = self.state();
+        let part = state.part_of(reservation);
+        *part = part.saturating_sub(shrink);
+    }
+
+    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        let mut state = self.state();
+        let taken = state.spillable + state.unspillable + additional;
+        let fair = self.limit.saturating_sub(state.unspillable) / state.spillable_consumers.max(1);
+        let is_fair = !reservation.consumer().can_spill() || reservation.size() + additional <= fair;
+        if taken > self.limit || taken > self.limit / 100 * FREE_PERCENT && !is_fair {
+            return Err(resources_datafusion_err!(
+                "{} asks for {} bytes more than its {}; {} of {} bytes are taken",
+                reservation.consumer().name(),
+                additional,
+                reservation.size(),
+                taken - additional,
+                self.limit
+            ));
+        }
+        *state.part_of(reservation) += additional;
+        Ok(())
+    }
+
+    fn reserved(&self) -> usize {
+        let state = self.state();
+        state.spillable + state.unspillable
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        MemoryLimit::Finite(self.limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn memory_is_free_until_it_runs_short_and_fair_then() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(QueryMemory::new(1000));
+        let spilling = |name| MemoryConsumer::new(name).with_can_spill(true).register(&pool);
+        let (one, other) = (spilling("one"), spilling("other"));
+        let holding = MemoryConsumer::new("holding").register(&pool);
+        assert!(one.try_grow(650).is_ok(), "more than half is free to take");
+        assert!(one.try_grow(100).is_err(), "beyond most of it only a fair part is left");
+        assert!(other.try_grow(100).is_ok(), "which the other has not had yet");
+        assert!(holding.try_grow(250).is_ok(), "who cannot spill may have the rest");
+        assert!(holding.try_grow(1).is_err(), "and no more");
+        drop(one);
+        assert_eq!(pool.reserved(), 350);
+    }
+}

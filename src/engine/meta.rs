@@ -1,0 +1,290 @@
+//! Schema `meta`: what topline knows of itself, as tables.
+
+use std::sync::{Arc, Weak};
+
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use datafusion::catalog::memory::MemorySourceConfig;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::result::wire_schema;
+use super::state::Shared;
+use crate::catalog::TableId;
+use crate::catalog::contract::{Contract, type_name};
+use crate::functions::settings::session_settings;
+use crate::metrics::registry;
+
+/// The tables with what a row is.
+pub(super) const TABLES: [(&str, &str); 5] = [
+    ("columns", "A row for each column of every table and view."),
+    ("metrics", "A row for each metric view: what it is, who owns it, and which tables it misses."),
+    ("models", "A row for each view, with the SQL that makes it."),
+    ("settings", "A row for each setting with the value of this session and its bounds."),
+    ("sources", "A row for each source table: whether it is there, its files, rows and bytes."),
+];
+
+/// Returns what a row of a table of `meta` is; empty where there is no such table.
+pub(super) fn description(id: &TableId) -> String {
+    let found = TABLES.iter().find(|(name, _)| id.schema == "meta" && *name == id.name);
+    found.map_or_else(String::new, |(_, description)| (*description).to_owned())
+}
+
+/// Returns a table of `meta`.
+pub(super) fn table(name: &str, shared: Weak<Shared>) -> Option<Arc<dyn TableProvider>> {
+    let (name, _) = TABLES.iter().find(|(known, _)| *known == name)?;
+    Some(Arc::new(MetaTable { name, schema: schema(name), shared }))
+}
+
+fn schema(name: &str) -> SchemaRef {
+    let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
+    let count = |name: &str, nullable| Field::new(name, DataType::Int64, nullable);
+    let flag = |name: &str| Field::new(name, DataType::Boolean, false);
+    let fields = match name {
+        "columns" => vec![
+            text("table_schema", false),
+            text("table_name", false),
+            text("column_name", false),
+            text("data_type", false),
+            text("unit", true),
+            text("description", true),
+            count("position", false),
+            flag("is_nullable"),
+            flag("is_key"),
+        ],
+        "metrics" => vec![
+            text("metric", false),
+            text("label", true),
+            text("description", false),
+            text("unit", true),
+            text("grain", false),
+            text("cadence", true),
+            text("direction", true),
+            text("owner", true),
+            text("action_plan", true),
+            text("needs", false),
+            text("missing", false),
+            Field::new("target", DataType::Float64, true),
+            Field::new("threshold", DataType::Float64, true),
+            flag("is_available"),
+        ],
+        "models" => vec![
+            text("model_schema", false),
+            text("model_name", false),
+            text("description", false),
+            text("grain", false),
+            text("file", false),
+            text("reads", false),
+            text("sql", false),
+            flag("is_custom"),
+        ],
+        "settings" => vec![
+            text("name", false),
+            text("value", false),
+            text("default_value", false),
+            text("bounds", false),
+            text("description", false),
+            flag("is_session"),
+        ],
+        _ => vec![
+            text("table_schema", false),
+            text("table_name", false),
+            text("description", true),
+            count("files", false),
+            count("rows", false),
+            count("bytes", false),
+            flag("is_there"),
+            flag("is_contract"),
+        ],
+    };
+    Arc::new(Schema::new(fields))
+}
+
+#[derive(Debug)]
+struct MetaTable {
+    name: &'static str,
+    schema: SchemaRef,
+    shared: Weak<Shared>,
+}
+
+#[async_trait]
+impl TableProvider for MetaTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let Some(shared) = self.shared.upgrade() else {
+            return datafusion::common::internal_err!("the engine is gone");
+        };
+        let columns = match self.name {
+            "columns" => columns(&shared).await?,
+            "metrics" => metrics(&shared),
+            "models" => models(&shared),
+            "settings" => settings(state),
+            _ => sources(&shared).await?,
+        };
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
+        Ok(MemorySourceConfig::try_new_exec(&[vec![batch]], Arc::clone(&self.schema), projection.cloned())?)
+    }
+}
+
+fn external(error: crate::error::Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+fn texts<T>(rows: &[T], text: impl Fn(&T) -> String) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(rows.iter().map(text)))
+}
+
+fn optional_texts<T>(rows: &[T], text: impl Fn(&T) -> Option<String>) -> ArrayRef {
+    Arc::new(rows.iter().map(text).collect::<StringArray>())
+}
+
+fn counts<T>(rows: &[T], count: impl Fn(&T) -> u64) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| i64::try_from(count(row)).unwrap_or(i64::MAX))))
+}
+
+fn flags<T>(rows: &[T], flag: impl Fn(&T) -> bool) -> ArrayRef {
+    Arc::new(rows.iter().map(|row| Some(flag(row))).collect::<BooleanArray>())
+}
+
+fn settings(state: &dyn Session) -> Vec<ArrayRef> {
+    let settings = session_settings(state.config_options());
+    let rows: Vec<_> = settings.iter().collect();
+    vec![
+        texts(&rows, |(spec, _)| spec.name.to_owned()),
+        texts(&rows, |(_, value)| value.to_string()),
+        texts(&rows, |(spec, _)| spec.default.to_owned()),
+        texts(&rows, |(spec, _)| spec.bounds.to_string()),
+        texts(&rows, |(spec, _)| spec.description.to_owned()),
+        flags(&rows, |(spec, _)| spec.is_session),
+    ]
+}
+
+fn models(shared: &Shared) -> Vec<ArrayRef> {
+    let rows: Vec<_> = shared.models.iter().collect();
+    let reads = |reads: &std::collections::BTreeSet<TableId>| {
+        reads.iter().map(TableId::to_string).collect::<Vec<_>>().join(", ")
+    };
+    vec![
+        texts(&rows, |model| model.id.schema.clone()),
+        texts(&rows, |model| model.id.name.clone()),
+        texts(&rows, |model| model.sidecar.description.clone()),
+        texts(&rows, |model| model.sidecar.grain.clone()),
+        texts(&rows, |model| {
+            if model.is_custom { format!("{}.sql", model.id.to_string().replace('.', "/")) } else { model.file.clone() }
+        }),
+        texts(&rows, |model| reads(&model.reads)),
+        texts(&rows, |model| model.sql.clone()),
+        flags(&rows, |model| model.is_custom),
+    ]
+}
+
+fn metrics(shared: &Shared) -> Vec<ArrayRef> {
+    let rows = registry(&shared.models, &shared.missing_tables());
+    let number = |number: &dyn Fn(&crate::models::sidecar::MetricEntry) -> Option<f64>| {
+        Arc::new(rows.iter().map(|metric| metric.entry.as_ref().and_then(number)).collect::<Float64Array>()) as ArrayRef
+    };
+    vec![
+        texts(&rows, |metric| metric.name.clone()),
+        optional_texts(&rows, |metric| metric.entry.as_ref().map(|entry| entry.label.clone())),
+        texts(&rows, |metric| metric.description.clone()),
+        optional_texts(&rows, |metric| metric.entry.as_ref().map(|entry| entry.unit.clone())),
+        texts(&rows, |metric| metric.grain.clone()),
+        optional_texts(&rows, |metric| metric.entry.as_ref().map(|entry| entry.cadence.clone())),
+        optional_texts(&rows, |metric| metric.entry.as_ref().map(|entry| entry.direction.clone())),
+        optional_texts(&rows, |metric| metric.entry.as_ref().and_then(|entry| entry.owner.clone())),
+        optional_texts(&rows, |metric| metric.entry.as_ref().and_then(|entry| entry.action_plan.clone())),
+        texts(&rows, |metric| metric.needs.join(", ")),
+        texts(&rows, |metric| metric.missing.join(", ")),
+        number(&|entry| entry.target),
+        number(&|entry| entry.threshold),
+        flags(&rows, |metric| metric.missing.is_empty()),
+    ]
+}
+
+async fn sources(shared: &Shared) -> Result<Vec<ArrayRef>> {
+    let rows = shared.catalog.states().await.map_err(external)?;
+    let found = |count: fn(crate::catalog::Found) -> u64| counts(&rows, move |state| state.found.map_or(0, count));
+    Ok(vec![
+        texts(&rows, |state| state.id.schema.clone()),
+        texts(&rows, |state| state.id.name.clone()),
+        optional_texts(&rows, |state| state.contract.map(|table| table.description.clone())),
+        found(|found| found.files),
+        found(|found| found.rows),
+        found(|found| found.bytes),
+        flags(&rows, |state| state.found.is_some()),
+        flags(&rows, |state| state.contract.is_some()),
+    ])
+}
+
+struct ColumnRow {
+    table: TableId,
+    name: String,
+    data_type: String,
+    unit: Option<String>,
+    description: Option<String>,
+    position: u64,
+    is_nullable: bool,
+    is_key: bool,
+}
+
+async fn columns(shared: &Arc<Shared>) -> Result<Vec<ArrayRef>> {
+    let mut rows = Vec::new();
+    for schema in shared.schema_names() {
+        for name in shared.table_names(&schema) {
+            let id = TableId { schema: schema.clone(), name };
+            rows.extend(columns_of(shared, &id).await?);
+        }
+    }
+    Ok(vec![
+        texts(&rows, |row| row.table.schema.clone()),
+        texts(&rows, |row| row.table.name.clone()),
+        texts(&rows, |row| row.name.clone()),
+        texts(&rows, |row| row.data_type.clone()),
+        optional_texts(&rows, |row| row.unit.clone()),
+        optional_texts(&rows, |row| row.description.clone()),
+        counts(&rows, |row| row.position),
+        flags(&rows, |row| row.is_nullable),
+        flags(&rows, |row| row.is_key),
+    ])
+}
+
+async fn columns_of(shared: &Arc<Shared>, id: &TableId) -> Result<Vec<ColumnRow>> {
+    let provider = shared.provider(id).await.map_err(external)?;
+    let sidecar = shared.models.get(id).map(|model| &model.sidecar);
+    let contract = Contract::get().table(&id.schema, &id.name);
+    let schema = wire_schema(&provider.schema());
+    let rows = (1..).zip(schema.fields()).map(|(position, field)| {
+        let doc = sidecar.and_then(|sidecar| sidecar.columns.iter().find(|doc| doc.0 == *field.name()));
+        let of_contract = contract.and_then(|table| table.columns.iter().find(|column| column.name == *field.name()));
+        let key =
+            sidecar.map(|sidecar| &sidecar.key).filter(|key| !key.is_empty()).or(contract.map(|table| &table.key));
+        ColumnRow {
+            table: id.clone(),
+            name: field.name().clone(),
+            data_type: type_name(field.data_type()),
+            unit: doc.map(|doc| doc.1.unit().to_owned()),
+            description: doc.map(|doc| doc.2.clone()).or_else(|| of_contract.map(|column| column.description.clone())),
+            position,
+            is_nullable: field.is_nullable(),
+            is_key: key.is_some_and(|key| key.contains(field.name())),
+        }
+    });
+    Ok(rows.collect())
+}

@@ -1,0 +1,224 @@
+//! The engine: sessions, settings, running a query within its limits. The only maker of query contexts.
+//!
+//! [`Engine`] holds what all queries share, [`Session`] the settings of one user's, [`Statement`] a planned query and
+//! [`QueryStream`] its rows. [`gate`] says what may run; [`row_checks`] what must hold of the rows before the first
+//! answer. Knows nothing of protocols and terminals. Start at [`Engine::open`].
+
+mod faults;
+mod gate;
+mod information;
+mod memory;
+mod meta;
+mod native;
+mod parameters;
+mod result;
+mod row_checks;
+mod schemas;
+mod session;
+mod state;
+mod unique_keys;
+mod yielding;
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+
+use crate::catalog::contract::Contract;
+use crate::catalog::{Catalog, TableId, TableState};
+use crate::config::{Config, Connector, SourceConfig};
+use crate::domain::clock::Clock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::metrics::{Metric, registry};
+use crate::models::{MODELS_ARE_WRONG, ModelSet};
+pub use result::{QueryStream, RunStatistics, wire_schema};
+pub use session::{Outcome, Session, Statement};
+use state::Shared;
+
+/// The catalog's name.
+pub const CATALOG: &str = "topline";
+
+/// The schema of names that have none.
+pub const DEFAULT_SCHEMA: &str = "metrics";
+
+/// What all queries share. Cheap to clone.
+///
+/// ```no_run
+/// # async fn example() -> topline::Result<()> {
+/// use topline::config::{Config, Environment};
+/// use topline::engine::Engine;
+///
+/// let engine = Engine::open(Config::load(None, &Environment::of_process())?).await?;
+/// let rows = engine.session().query("select month, nrr from nrr").await?.collect().await?;
+/// # let _ = rows;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+/// Whether a name stands for files or for a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableKind {
+    /// A table of files.
+    Base,
+    /// A view.
+    View,
+}
+
+/// A table or view as clients list it.
+#[derive(Debug, Clone)]
+pub struct TableListing {
+    /// Schema and name.
+    pub id: TableId,
+    /// Whether it is a view, as opposed to a table of files.
+    pub is_view: bool,
+    /// What a row is.
+    pub description: String,
+    /// The columns that tell rows apart.
+    pub key: Vec<String>,
+    /// The columns as they arrive at a client.
+    pub schema: SchemaRef,
+    /// What each column means, in the order of the columns; empty where nothing is said.
+    pub column_descriptions: Vec<String>,
+}
+
+impl Engine {
+    /// Opens the sources, holds their footers against the contract, loads the models and plans those of the user's folder.
+    ///
+    /// # Errors
+    /// `Config`, `Source` and `Model`, each with every problem of its kind.
+    pub async fn open(config: Config) -> Result<Self> {
+        Self::open_at(config, Clock::System).await
+    }
+
+    /// Opens an engine whose "now" is given.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub async fn open_at(config: Config, clock: Clock) -> Result<Self> {
+        let raw: Vec<String> = config
+            .sources
+            .iter()
+            .filter(|source| source.connector == Connector::Raw)
+            .map(|SourceConfig { name, .. }| name.clone())
+            .collect();
+        let models = ModelSet::load(config.models.as_deref(), &raw)?;
+        let runtime = state::runtime(&config)?;
+        let catalog = Catalog::open(&config, runtime.cache_manager.get_file_metadata_cache()).await?;
+        let tables = catalog.tables().map(|table| table.id.clone()).collect();
+        if let Some(error) = Error::list(ErrorKind::Model, MODELS_ARE_WRONG, models.unknown_tables(&tables)) {
+            return Err(error);
+        }
+        let shared = Shared::new(config, clock, catalog, models, runtime);
+        schemas::plan_custom_models(&shared).await?;
+        Ok(Self { shared })
+    }
+
+    /// Returns the configuration.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// Returns a session with the configured settings.
+    pub fn session(&self) -> Session {
+        Session::new(Arc::clone(&self.shared))
+    }
+
+    /// Returns the names of the schemas, in the order of their names.
+    pub fn schemas(&self) -> Vec<String> {
+        self.shared.schema_names()
+    }
+
+    /// Returns the names of the tables and views that a client may read, by schema and name, without planning any.
+    pub fn table_names(&self) -> Vec<(TableId, TableKind)> {
+        let mut names = Vec::new();
+        for schema in self.schemas() {
+            for name in self.shared.table_names(&schema) {
+                let id = TableId { schema: schema.clone(), name };
+                let kind = self.shared.kind(&id);
+                names.push((id, kind));
+            }
+        }
+        names
+    }
+
+    /// Returns every table and view that a client may read.
+    ///
+    /// # Errors
+    /// `Model` where a view cannot be planned.
+    pub async fn tables(&self) -> Result<Vec<TableListing>> {
+        let mut listings = Vec::new();
+        for schema in self.schemas() {
+            for name in self.shared.table_names(&schema) {
+                listings.push(self.table(&TableId { schema: schema.clone(), name }).await?);
+            }
+        }
+        Ok(listings)
+    }
+
+    /// Returns a table or view.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none of that name, with the nearest one.
+    pub async fn table(&self, id: &TableId) -> Result<TableListing> {
+        let provider = self.shared.provider(id).await?;
+        let schema = wire_schema(&provider.schema());
+        let model = self.shared.models.get(id);
+        let contract = Contract::get().table(&id.schema, &id.name);
+        let (description, key) = match (model, contract) {
+            (Some(model), _) if !model.sidecar.description.is_empty() => {
+                (model.sidecar.description.clone(), model.sidecar.key.clone())
+            }
+            (_, Some(contract)) => (contract.description.clone(), contract.key.clone()),
+            (Some(model), None) => (model.sidecar.description.clone(), model.sidecar.key.clone()),
+            (None, None) => (meta::description(id), Vec::new()),
+        };
+        let describe = |name: &str| {
+            let of_model =
+                model.and_then(|model| model.sidecar.columns.iter().find(|doc| doc.0 == name).map(|doc| doc.2.clone()));
+            let of_contract = || {
+                contract.and_then(|table| {
+                    table.columns.iter().find(|column| column.name == name).map(|column| column.description.clone())
+                })
+            };
+            of_model.or_else(of_contract).unwrap_or_default()
+        };
+        let column_descriptions = schema.fields().iter().map(|field| describe(field.name())).collect();
+        let is_view = self.shared.kind(id) == TableKind::View;
+        Ok(TableListing { id: id.clone(), is_view, description, key, schema, column_descriptions })
+    }
+
+    /// Returns the metrics with what is known of each.
+    ///
+    /// # Errors
+    /// `Source` where a source cannot be listed.
+    pub fn metrics(&self) -> Vec<Metric> {
+        registry(&self.shared.models, &self.shared.missing_tables())
+    }
+
+    /// Returns the models.
+    pub fn models(&self) -> &ModelSet {
+        &self.shared.models
+    }
+
+    /// Returns what is found of every source table by now.
+    ///
+    /// # Errors
+    /// `Source` or `Storage` where files that were added do not hold what they must.
+    pub async fn source_states(&self) -> Result<Vec<TableState>> {
+        self.shared.catalog.states().await
+    }
+
+    /// Reads every file, and checks keys and values of every source table as the first query that reads it would.
+    ///
+    /// # Errors
+    /// `Source` with every file whose data is corrupt, else with every problem of rows at once.
+    pub async fn check_rows(&self) -> Result<()> {
+        let session = self.session();
+        session.read_files().await?;
+        let tables: Vec<TableId> = self.shared.catalog.tables().map(|table| table.id.clone()).collect();
+        session.check_rows(tables).await
+    }
+}

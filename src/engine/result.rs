@@ -1,0 +1,177 @@
+//! The rows of a query as they reach a client: one schema, within the limits, counted.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use arrow::array::ArrayRef;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion::execution::SendableRecordBatchStream;
+use futures::{Stream, StreamExt, TryStreamExt};
+use tokio::time::{Instant, Sleep};
+
+use super::faults;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What a query gave so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RunStatistics {
+    /// Rows that went to the client.
+    pub rows: u64,
+    /// Bytes of them in memory.
+    pub bytes: u64,
+}
+
+/// Returns a schema in the types that every client reads: plain texts and binaries, no dictionaries.
+///
+/// Statement, FlightInfo and stream of a query all have this schema.
+pub fn wire_schema(schema: &Schema) -> SchemaRef {
+    let fields: Vec<_> = schema
+        .fields()
+        .iter()
+        .map(|field| Field::new(field.name(), wire_type(field.data_type()), field.is_nullable()))
+        .collect();
+    Arc::new(Schema::new(fields))
+}
+
+fn wire_type(kind: &DataType) -> DataType {
+    match kind {
+        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+        DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
+        DataType::Dictionary(_, value) => wire_type(value),
+        DataType::RunEndEncoded(_, values) => wire_type(values.data_type()),
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::ListView(field)
+        | DataType::LargeListView(field) => {
+            DataType::List(Arc::new(Field::new(field.name(), wire_type(field.data_type()), field.is_nullable())))
+        }
+        DataType::Struct(fields) => DataType::Struct(
+            fields
+                .iter()
+                .map(|field| Field::new(field.name(), wire_type(field.data_type()), field.is_nullable()))
+                .collect(),
+        ),
+        // JDBC knows the wide decimals only.
+        DataType::Decimal32(digits, places) | DataType::Decimal64(digits, places) => {
+            DataType::Decimal128(*digits, *places)
+        }
+        DataType::Null => DataType::Utf8,
+        other => other.clone(),
+    }
+}
+
+/// The rows of a query. Dropping it cancels the query.
+pub struct QueryStream {
+    schema: SchemaRef,
+    rows: SendableRecordBatchStream,
+    deadline: Pin<Box<Sleep>>,
+    seconds: u64,
+    rows_max: Option<u64>,
+    statistics: RunStatistics,
+    is_done: bool,
+}
+
+impl QueryStream {
+    pub(super) fn new(
+        schema: SchemaRef,
+        rows: SendableRecordBatchStream,
+        deadline: Instant,
+        seconds: u64,
+        rows_max: Option<u64>,
+    ) -> Self {
+        let deadline = Box::pin(tokio::time::sleep_until(deadline));
+        Self { schema, rows, deadline, seconds, rows_max, statistics: RunStatistics::default(), is_done: false }
+    }
+
+    /// Returns the schema that every batch has.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// Returns what went out so far.
+    pub fn statistics(&self) -> RunStatistics {
+        self.statistics
+    }
+
+    /// Returns all rows at once; only for results that are known to be small.
+    ///
+    /// # Errors
+    /// As the stream.
+    pub async fn collect(self) -> Result<Vec<RecordBatch>> {
+        self.try_collect().await
+    }
+
+    fn take_in(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let batch = to_wire(batch, &self.schema)?;
+        self.statistics.rows += batch.num_rows() as u64;
+        self.statistics.bytes += batch.get_array_memory_size() as u64;
+        if let Some(rows_max) = self.rows_max.filter(|rows_max| self.statistics.rows > *rows_max) {
+            return Err(Error::new(ErrorKind::Limit, format!("the result has more than {rows_max} rows"))
+                .with_hint("add a limit or a filter, or raise [limits] rows"));
+        }
+        Ok(batch)
+    }
+}
+
+impl std::fmt::Debug for QueryStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("QueryStream")
+            .field("schema", &self.schema)
+            .field("statistics", &self.statistics)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Stream for QueryStream {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.is_done {
+            return Poll::Ready(None);
+        }
+        if self.deadline.as_mut().poll(context).is_ready() {
+            self.is_done = true;
+            let seconds = self.seconds;
+            return Poll::Ready(Some(Err(deadline_error(seconds))));
+        }
+        let next = match self.rows.poll_next_unpin(context) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(None) => None,
+            Poll::Ready(Some(Err(fault))) => Some(Err(faults::of_query(fault))),
+            Poll::Ready(Some(Ok(batch))) => Some(self.take_in(&batch)),
+        };
+        self.is_done = !matches!(next, Some(Ok(_)));
+        Poll::Ready(next)
+    }
+}
+
+/// Returns the error of a query that took too long.
+pub(super) fn deadline_error(seconds: u64) -> Error {
+    Error::new(ErrorKind::Limit, format!("the query ran for more than {seconds} seconds"))
+        .with_hint("narrow it down, or raise [limits] query_seconds")
+}
+
+fn to_wire(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let columns = batch
+        .columns()
+        .iter()
+        .zip(schema.fields())
+        .map(|(column, field)| {
+            if column.data_type() == field.data_type() {
+                Ok(Arc::clone(column))
+            } else {
+                cast(column, field.data_type())
+            }
+        })
+        .collect::<std::result::Result<Vec<ArrayRef>, _>>()
+        .map_err(|cause| {
+            Error::new(ErrorKind::Internal, "a result does not convert to the types of clients").with_source(cause)
+        })?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(|cause| {
+        Error::new(ErrorKind::Internal, "a result does not have the schema that was announced").with_source(cause)
+    })
+}

@@ -1,0 +1,274 @@
+//! A session's settings, and the way of a text from SQL to rows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::StringArray;
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use datafusion::common::ParamValues;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use tokio::time::Instant;
+
+use super::gate::{self, Allowed};
+use super::result::{QueryStream, deadline_error, wire_schema};
+use super::state::Shared;
+use super::{CATALOG, DEFAULT_SCHEMA, faults, parameters, row_checks};
+use crate::catalog::TableId;
+use crate::config::settings::{SETTINGS, Settings};
+use crate::domain::names::nearest;
+use crate::error::{Error, ErrorKind, Result};
+use crate::models::tables_of;
+
+/// A user's settings over the engine. Cheap to clone; two sessions do not see each other.
+#[derive(Debug, Clone)]
+pub struct Session {
+    shared: Arc<Shared>,
+    settings: Settings,
+    schema: String,
+}
+
+/// What a text of SQL came to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Settings were changed; there are no rows.
+    Set,
+    /// Rows.
+    Rows(QueryStream),
+}
+
+/// A planned query.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    shared: Arc<Shared>,
+    state: SessionState,
+    plan: LogicalPlan,
+    schema: SchemaRef,
+    reads: Vec<TableId>,
+}
+
+impl Session {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let settings = shared.config.settings.clone();
+        Self { shared, settings, schema: DEFAULT_SCHEMA.to_owned() }
+    }
+
+    /// Returns the settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Changes a setting of this session.
+    ///
+    /// # Errors
+    /// `Config` where the name is unknown or the value out of bounds, `Refused` where a session may not change it.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let settings = self.settings.with(name, value)?;
+        if SETTINGS.iter().any(|spec| spec.name == name && !spec.is_session) {
+            return Err(Error::new(ErrorKind::Refused, format!("setting \"{name}\" cannot be changed in a session"))
+                .with_hint("change it in the configuration file"));
+        }
+        self.settings = settings;
+        Ok(())
+    }
+
+    /// Returns the schema of names that have none.
+    pub fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    /// Changes the schema of names that have none.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such schema, with the nearest one.
+    pub fn use_schema(&mut self, schema: &str) -> Result<()> {
+        let names = self.shared.schema_names();
+        if names.iter().any(|name| name == schema) {
+            schema.clone_into(&mut self.schema);
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::NotFound, format!("schema \"{schema}\" does not exist"));
+        Err(match nearest(schema, names.iter().map(String::as_str)) {
+            Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
+            None => error.with_hint(format!("there are {}", names.join(", "))),
+        })
+    }
+
+    /// Runs a text of SQL: any number of `set topline.NAME = VALUE`, then at most one statement that returns rows.
+    ///
+    /// # Errors
+    /// `Query` where it does not parse or plan, `Refused` where it does more than read, and whatever running it gives.
+    pub async fn run(&mut self, sql: &str) -> Result<Outcome> {
+        let mut statements = gate::parse(sql)?;
+        let last = statements.pop();
+        for statement in statements {
+            let Allowed::Set { name, value } = statement else {
+                return Err(Error::new(ErrorKind::Query, "only the last statement of a text may return rows"));
+            };
+            self.set(&name, &value)?;
+        }
+        match last {
+            Some(Allowed::Set { name, value }) => {
+                self.set(&name, &value)?;
+                Ok(Outcome::Set)
+            }
+            Some(query) => Ok(Outcome::Rows(self.plan(query).await?.execute(None).await?)),
+            None => Ok(Outcome::Set),
+        }
+    }
+
+    /// Runs one query.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub async fn query(&self, sql: &str) -> Result<QueryStream> {
+        self.prepare(sql).await?.execute(None).await
+    }
+
+    /// Plans one query; parameters are written `?` or `$1`.
+    ///
+    /// # Errors
+    /// `Query` where it does not parse or plan, `Refused` where it does more than read.
+    pub async fn prepare(&self, sql: &str) -> Result<Statement> {
+        let mut statements = gate::parse(sql)?;
+        match (statements.pop(), statements.is_empty()) {
+            (Some(Allowed::Set { .. }), true) => {
+                Err(Error::new(ErrorKind::Refused, "set is not allowed here: a setting would be lost with the call")
+                    .with_hint("set it as a session option, or write it into the configuration"))
+            }
+            (Some(statement), true) => self.plan(statement).await,
+            _ => Err(Error::new(ErrorKind::Query, "expected one statement, found several")),
+        }
+    }
+
+    async fn plan(&self, statement: Allowed) -> Result<Statement> {
+        let state = self.shared.query_state(&self.settings, &self.schema);
+        let (plan, reads) = match statement {
+            Allowed::Query(statement) => {
+                let statement = parameters::with_numbered_parameters(*statement);
+                let reads = tables_of(&statement, &self.schema).map_err(|fault| Error::new(ErrorKind::Query, fault))?;
+                let plan = state.statement_to_plan(statement).await.map_err(faults::of_query);
+                let plan = plan.map_err(|error| self.shared.with_nearest_schema(error, &reads))?;
+                (plan, reads.into_iter().collect())
+            }
+            Allowed::ShowDatabases => (databases()?, Vec::new()),
+            Allowed::Set { .. } => return Err(Error::new(ErrorKind::Internal, "set has no plan")),
+        };
+        gate::verify(&plan)?;
+        let schema = result_schema(&state, &plan)?;
+        Ok(Statement { shared: Arc::clone(&self.shared), state, plan, schema, reads })
+    }
+
+    pub(super) async fn read_files(&self) -> Result<()> {
+        row_checks::read_all(&self.shared, &self.shared.query_state(&self.settings, &self.schema)).await
+    }
+
+    pub(super) async fn check_rows(&self, tables: Vec<TableId>) -> Result<()> {
+        let state = self.shared.query_state(&self.settings, &self.schema);
+        row_checks::ensure(&self.shared, &state, tables).await
+    }
+}
+
+/// Returns the columns of a plan's result: those after types are settled, which for a union they are not before.
+///
+/// # Errors
+/// `Query` where types do not fit; with parameters that shows only once they are bound.
+fn result_schema(state: &SessionState, plan: &LogicalPlan) -> Result<SchemaRef> {
+    let settled = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {});
+    match settled {
+        Ok(settled) => Ok(wire_schema(settled.schema().as_arrow())),
+        Err(_) if plan.get_parameter_names().is_ok_and(|names| !names.is_empty()) => {
+            Ok(wire_schema(plan.schema().as_arrow()))
+        }
+        Err(fault) => Err(faults::of_query(fault)),
+    }
+}
+
+fn databases() -> Result<LogicalPlan> {
+    let schema = Arc::new(Schema::new(vec![Field::new("database_name", DataType::Utf8, false)]));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(StringArray::from(vec![CATALOG]))])
+        .map_err(|cause| Error::new(ErrorKind::Internal, "the list of databases cannot be made").with_source(cause))?;
+    let table = datafusion::datasource::MemTable::try_new(schema, vec![vec![batch]]).map_err(faults::of_query)?;
+    LogicalPlanBuilder::scan("databases", datafusion::datasource::provider_as_source(Arc::new(table)), None)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(faults::of_query)
+}
+
+impl Statement {
+    /// Returns the schema of the rows.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// Returns the parameters in the order of their numbers; one whose type nothing tells is a text.
+    ///
+    /// # Errors
+    /// `Query` where their types contradict each other.
+    pub fn parameters(&self) -> Result<Vec<FieldRef>> {
+        let found = self.plan.get_parameter_fields().map_err(faults::of_query)?;
+        let by_place = parameters::types_by_place(&self.plan)?;
+        let mut parameters: Vec<_> = found.into_iter().collect();
+        parameters.sort_by_key(|(name, _)| name.trim_start_matches('$').parse::<usize>().unwrap_or(usize::MAX));
+        Ok(parameters
+            .into_iter()
+            .map(|(name, field)| {
+                let known = field.map(|field| field.data_type().clone()).or_else(|| by_place.get(&name).cloned());
+                let kind = known.unwrap_or(DataType::Utf8);
+                let schema = wire_schema(&Schema::new(vec![Field::new(name, kind, true)]));
+                Arc::clone(&schema.fields()[0])
+            })
+            .collect())
+    }
+
+    /// Returns rows of parameters in the types of this query, one column for each parameter in the order of their
+    /// numbers. A value that would change in the conversion keeps its own type.
+    ///
+    /// # Errors
+    /// `Argument` where there are more or fewer columns than parameters.
+    pub fn bind(&self, rows: &RecordBatch) -> Result<RecordBatch> {
+        parameters::bind(&self.parameters()?, rows)
+    }
+
+    /// Runs the query with one row of what [`Statement::bind`] gave.
+    ///
+    /// # Errors
+    /// As [`Statement::execute`].
+    pub async fn execute_bound(self, rows: RecordBatch, row: usize) -> Result<QueryStream> {
+        self.execute(Some(parameters::values(&rows, row)?)).await
+    }
+
+    /// Checks what the query reads, runs it, and returns its rows.
+    ///
+    /// # Errors
+    /// `Source` where a table breaks the contract, `Limit` where checking takes longer than a query may, and whatever
+    /// planning gives.
+    pub async fn execute(self, parameters: Option<ParamValues>) -> Result<QueryStream> {
+        let seconds = self.shared.config.limits.query_seconds;
+        let deadline = Instant::now() + Duration::from_secs(seconds);
+        let (schema, rows_max) = (self.schema(), self.shared.config.limits.rows);
+        let context = self.state.task_ctx();
+        let plan = tokio::time::timeout_at(deadline, self.physical_plan(parameters))
+            .await
+            .map_err(|_| deadline_error(seconds))??;
+        let rows = execute_stream(plan, context).map_err(faults::of_query)?;
+        Ok(QueryStream::new(schema, rows, deadline, seconds, rows_max))
+    }
+
+    /// Returns the plan that would run, after checking what it reads.
+    ///
+    /// # Errors
+    /// As [`Statement::execute`].
+    pub async fn physical_plan(self, parameters: Option<ParamValues>) -> Result<Arc<dyn ExecutionPlan>> {
+        let is_run = !matches!(self.plan, LogicalPlan::Explain(_));
+        if is_run {
+            row_checks::ensure(&self.shared, &self.state, self.reads).await?;
+        }
+        let plan = match parameters {
+            Some(parameters) => self.plan.with_param_values(parameters).map_err(faults::of_query)?,
+            None => self.plan,
+        };
+        self.state.create_physical_plan(&plan).await.map_err(faults::of_query)
+    }
+}

@@ -1,0 +1,222 @@
+//! What queries share: the runtime with its limits, the catalogs, and the plans of views.
+
+use std::collections::{BTreeSet, HashMap};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+
+use chrono::DateTime;
+use datafusion::catalog::TableProvider;
+use datafusion::common::DataFusionError;
+use datafusion::config::ConfigOptions;
+use datafusion::execution::memory_pool::TrackConsumersPool;
+use datafusion::execution::object_store::ObjectStoreRegistry;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::execution_props::ExecutionProps;
+use datafusion::prelude::SessionConfig;
+use object_store::ObjectStore;
+use url::Url;
+
+use super::memory::QueryMemory;
+use super::row_checks::Checked;
+use super::schemas::{self, TopLevel};
+use super::yielding::YieldInJoins;
+use super::{CATALOG, DEFAULT_SCHEMA, TableKind, faults};
+use crate::catalog::snapshot::Snapshot;
+use crate::catalog::{Catalog, TableId};
+use crate::config::settings::Settings;
+use crate::config::{CONTRACT_SCHEMAS, Config};
+use crate::domain::clock::Clock;
+use crate::domain::names::nearest;
+use crate::error::{Error, ErrorKind, Result};
+use crate::functions::settings::SessionSettings;
+use crate::functions::{aggregate_functions, scalar_functions};
+use crate::models::ModelSet;
+
+/// Consumers of memory that an error names: enough to see who took it.
+const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
+
+/// Schemas that clients list whether anything is in them yet or not.
+const OWN_SCHEMAS: [&str; 6] = ["core", "meta", "metrics", "published", "quality", "sandbox"];
+
+/// The object stores of the configured sources, and no other: not even the local file system.
+#[derive(Debug, Default)]
+struct ConfiguredStores {
+    stores: RwLock<HashMap<String, Arc<dyn ObjectStore>>>,
+}
+
+impl ObjectStoreRegistry for ConfiguredStores {
+    fn register_store(&self, url: &Url, store: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+        let mut stores = self.stores.write().unwrap_or_else(PoisonError::into_inner);
+        stores.insert(key(url), store)
+    }
+
+    fn get_store(&self, url: &Url) -> Result<Arc<dyn ObjectStore>, DataFusionError> {
+        let stores = self.stores.read().unwrap_or_else(PoisonError::into_inner);
+        stores
+            .get(&key(url))
+            .cloned()
+            .ok_or_else(|| DataFusionError::Plan("files can be read through configured sources only".into()))
+    }
+}
+
+fn key(url: &Url) -> String {
+    format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default())
+}
+
+/// Returns the runtime of all queries: one memory pool, spill files, no object store yet.
+pub(super) fn runtime(config: &Config) -> Result<Arc<RuntimeEnv>> {
+    let pool = TrackConsumersPool::new(QueryMemory::new(config.limits.memory_bytes), CONSUMERS_NAMED);
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .with_object_store_registry(Arc::new(ConfiguredStores::default()))
+        .build_arc()
+        .map_err(faults::of_query)
+}
+
+/// What all queries share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) clock: Clock,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) models: ModelSet,
+    pub(super) checked: Checked,
+    views: Mutex<HashMap<TableId, Arc<dyn TableProvider>>>,
+    base: SessionState,
+}
+
+impl Shared {
+    pub(super) fn new(
+        config: Config,
+        clock: Clock,
+        catalog: Catalog,
+        models: ModelSet,
+        runtime: Arc<RuntimeEnv>,
+    ) -> Arc<Self> {
+        for source in catalog.sources() {
+            runtime.register_object_store(source.url.as_ref(), Arc::clone(&source.store));
+        }
+        Arc::new_cyclic(|shared: &Weak<Self>| {
+            let mut base = SessionStateBuilder::new()
+                .with_config(session_config(&config))
+                .with_runtime_env(runtime)
+                .with_default_features()
+                .with_physical_optimizer_rule(Arc::new(YieldInJoins))
+                .with_catalog_list(Arc::new(TopLevel::new(Weak::clone(shared))))
+                .build();
+            for function in scalar_functions() {
+                let _ = datafusion::execution::FunctionRegistry::register_udf(&mut base, Arc::new(function));
+            }
+            for function in aggregate_functions() {
+                let _ = datafusion::execution::FunctionRegistry::register_udaf(&mut base, Arc::new(function));
+            }
+            let checked = Checked::open(config.warehouse.as_deref());
+            Self { config, clock, catalog: Arc::new(catalog), models, checked, views: Mutex::default(), base }
+        })
+    }
+
+    /// Returns the state of one query: its settings, with `as_of` read once, the schema of names that have none, and its
+    /// own snapshot of the files.
+    pub(super) fn query_state(&self, settings: &Settings, schema: &str) -> SessionState {
+        let now_micros = self.clock.now_micros();
+        let snapshot = Snapshot::new(Arc::clone(&self.catalog));
+        let mut config = self.base.config().clone().with_extension(Arc::new(snapshot));
+        config.options_mut().extensions.insert(SessionSettings(settings.at(now_micros)));
+        schema.clone_into(&mut config.options_mut().catalog.default_schema);
+        let mut properties = ExecutionProps::new()
+            .with_query_execution_start_time(DateTime::from_timestamp_micros(now_micros).unwrap_or_default());
+        properties.config_options = Some(Arc::clone(config.options()));
+        SessionStateBuilder::new_from_existing(self.base.clone())
+            .with_config(config)
+            .with_execution_props(properties)
+            .build()
+    }
+
+    /// Returns the state in which views are planned; it runs nothing.
+    pub(super) fn base(&self) -> &SessionState {
+        &self.base
+    }
+
+    pub(super) fn schema_names(&self) -> Vec<String> {
+        let of_models = self.models.iter().map(|model| model.id.schema.clone());
+        let of_sources = self.catalog.tables().map(|table| table.id.schema.clone());
+        let built_in = CONTRACT_SCHEMAS.iter().chain(&OWN_SCHEMAS).map(|name| (*name).to_owned());
+        let names: BTreeSet<String> = of_models.chain(of_sources).chain(built_in).collect();
+        names.into_iter().collect()
+    }
+
+    /// Returns the error with a hint where one of these tables is in a schema that does not exist.
+    pub(super) fn with_nearest_schema(&self, error: Error, tables: &BTreeSet<TableId>) -> Error {
+        let known = self.schema_names();
+        let is_unknown = |table: &&TableId| {
+            error.message() == format!("table \"{table}\" does not exist") && !known.contains(&table.schema)
+        };
+        let near = tables.iter().find(is_unknown).and_then(|table| {
+            let near = nearest(&table.schema, known.iter().map(String::as_str))?;
+            Some(format!("did you mean schema \"{near}\"?"))
+        });
+        match near {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    }
+
+    pub(super) fn table_names(&self, schema: &str) -> Vec<String> {
+        let of_models = self.models.iter().filter(|model| model.id.schema == schema).map(|model| model.id.name.clone());
+        let of_sources =
+            self.catalog.tables().filter(|table| table.id.schema == schema).map(|table| table.id.name.clone());
+        let of_meta = super::meta::TABLES.iter().filter(|_| schema == "meta").map(|(name, _)| (*name).to_owned());
+        let names: BTreeSet<String> = of_models.chain(of_sources).chain(of_meta).collect();
+        names.into_iter().collect()
+    }
+
+    /// Returns whether a name stands for files or for a query.
+    pub(super) fn kind(&self, id: &TableId) -> TableKind {
+        if id.schema == "meta" || self.models.get(id).is_some() { TableKind::View } else { TableKind::Base }
+    }
+
+    /// Returns the contract tables that no source and no model has.
+    pub(super) fn missing_tables(&self) -> BTreeSet<String> {
+        self.catalog
+            .tables()
+            .filter(|table| !table.is_there() && self.models.get(&table.id).is_none())
+            .map(|table| table.id.to_string())
+            .collect()
+    }
+
+    /// Returns a table or view; a view is planned when it is first asked for.
+    pub(super) async fn provider(self: &Arc<Self>, id: &TableId) -> Result<Arc<dyn TableProvider>> {
+        if let Some(known) = self.views.lock().unwrap_or_else(PoisonError::into_inner).get(id) {
+            return Ok(Arc::clone(known));
+        }
+        let found = schemas::make(self, id).await?;
+        let Some(provider) = found else {
+            let names = self.table_names(&id.schema);
+            let error = Error::new(ErrorKind::NotFound, format!("table \"{id}\" does not exist"));
+            if id.name.contains(['/', '\\']) || id.name.ends_with(".parquet") || id.name.ends_with(".csv") {
+                return Err(error.with_hint("files cannot be named in SQL; configure their folder as a source"));
+            }
+            return Err(match nearest(&id.name, names.iter().map(String::as_str)) {
+                Some(near) => error.with_hint(format!("did you mean \"{}.{near}\"?", id.schema)),
+                None => error.with_hint("topline tables lists what there is"),
+            });
+        };
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        views.insert(id.clone(), Arc::clone(&provider));
+        Ok(provider)
+    }
+}
+
+fn session_config(config: &Config) -> SessionConfig {
+    let mut session = SessionConfig::new()
+        .with_default_catalog_and_schema(CATALOG, DEFAULT_SCHEMA)
+        .with_create_default_catalog_and_schema(false)
+        .with_target_partitions(config.limits.threads);
+    let options: &mut ConfigOptions = session.options_mut();
+    options.execution.time_zone = Some("UTC".to_owned());
+    options.execution.parquet.pushdown_filters = true;
+    options.execution.parquet.reorder_filters = true;
+    options.extensions.insert(SessionSettings(config.settings.clone()));
+    session
+}
