@@ -1,0 +1,236 @@
+//! What may be asked for on the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use super::commands::report::month::Month;
+use super::output::format::Format;
+
+/// The revenue warehouse in one binary: CRM, billing and campaign Parquet in, trusted RevOps metrics out.
+///
+/// Without a configuration it works on a sample that it brings along.
+#[derive(Debug, Parser)]
+#[command(name = "topline", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "\
+Examples:
+  topline report                                   the month's figures
+  topline query \"select month, nrr from nrr\"       any question in SQL
+  topline check                                    whether sources and models are right
+  topline serve                                    for BI tools, over Flight SQL
+
+The configuration is --config FILE, else ./topline.toml, else the sample.
+TOPLINE_<SECTION>_<KEY> overrides a key, TOPLINE_LOG=info says more of what happens.
+Exit codes: 0 done, 1 something to mend, 2 a fault of topline.")]
+pub(super) struct Arguments {
+    /// Configuration file [default: ./topline.toml, else the sample]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// When to colour the output; auto is on a terminal without NO_COLOR
+    #[arg(long, value_name = "auto|always|never", global = true, value_enum, hide_possible_values = true,
+        default_value_t = ColorWhen::Auto)]
+    pub color: ColorWhen,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// When to colour the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ColorWhen {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// A command with its arguments.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Print the figures of a month with their trend
+    Report(ReportArguments),
+    /// Run SQL and write its rows
+    Query(QueryArguments),
+    /// List tables and views
+    Tables(TablesArguments),
+    /// Explain a table or view: what a row is, and every column
+    Describe(DescribeArguments),
+    /// Print the physical plan of a query
+    ExplainPlan(ExplainPlanArguments),
+    /// Check configuration, sources and models, and list every problem
+    Check(CheckArguments),
+    /// Write the tables of a synthetic company
+    Sample(SampleArguments),
+    /// Serve Flight SQL until Ctrl-C or SIGTERM
+    Serve(ServeArguments),
+    /// Print the completions of a shell
+    Completion(CompletionArguments),
+}
+
+/// Text for people, JSON for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum TextFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// A table for people, JSON for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ListFormat {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  topline report
+  topline report --month 2026-09
+  topline report --format json | jq '.figures[] | {name, value}'")]
+pub(super) struct ReportArguments {
+    /// Month such as 2026-10 [default: the last one that has ended]
+    #[arg(long, value_name = "MONTH")]
+    pub month: Option<Month>,
+    /// How to print it
+    #[arg(long, value_name = "text|json", value_enum, hide_possible_values = true, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  topline query \"select month, nrr, grr from nrr order by month\"
+  topline query \"set topline.attribution.lookback_days = 30; select * from cac\"
+  topline query -f cohorts.sql --output cohorts.parquet
+  echo \"select * from meta.metrics\" | topline query - --format ndjson
+
+Names without a schema are those of metrics. Before the query, settings of this call may be set.
+
+Formats:
+  table    as wide as the terminal, the first rows only; the default on a terminal
+  csv      header always, NULL is an empty field and an empty text \"\"; the default otherwise
+  json     one array of objects; decimals are numbers with all their digits,
+           so read them as decimals to keep them
+  ndjson   the same objects, one a line
+  parquet  zstd
+  arrow    Arrow IPC: the file format into a file, the stream format to standard output
+
+A file is written under another name and renamed at its end: it is whole, or not there.")]
+pub(super) struct QueryArguments {
+    /// The SQL; - reads it from standard input
+    #[arg(value_name = "SQL", required_unless_present = "file", conflicts_with = "file")]
+    pub sql: Option<String>,
+    /// File that holds the SQL; - is standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Format of the rows [default: by the file's extension, else table on a terminal, else csv]
+    #[arg(long, value_enum, hide_possible_values = true)]
+    pub format: Option<Format>,
+    /// File to write the rows to
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  topline tables
+  topline tables --schema metrics --format json")]
+pub(super) struct TablesArguments {
+    /// Only those of this schema
+    #[arg(long, value_name = "SCHEMA")]
+    pub schema: Option<String>,
+    /// How to print them
+    #[arg(long, value_name = "table|json", value_enum, hide_possible_values = true, default_value_t = ListFormat::Table)]
+    pub format: ListFormat,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  topline describe nrr
+  topline describe crm.opportunities --format json")]
+pub(super) struct DescribeArguments {
+    /// SCHEMA.NAME, or NAME of schema metrics
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// How to print it
+    #[arg(long, value_name = "table|json", value_enum, hide_possible_values = true, default_value_t = ListFormat::Table)]
+    pub format: ListFormat,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  topline explain-plan \"select * from cac_by_channel where model = 'linear'\"")]
+pub(super) struct ExplainPlanArguments {
+    /// The SQL; - reads it from standard input
+    #[arg(value_name = "SQL")]
+    pub sql: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  topline check
+  topline check --config production.toml --format json
+
+Exits 1 where there is an error, 0 where there are warnings at most.")]
+pub(super) struct CheckArguments {
+    /// How to print what was found
+    #[arg(long, value_name = "text|json", value_enum, hide_possible_values = true, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  topline sample --out company
+  topline sample --accounts 100000 --months 36 --seed 11 --out big
+  topline report --config company/topline.toml
+
+The same options give the same bytes. The folder must not hold such tables already.")]
+pub(super) struct SampleArguments {
+    /// Accounts in the CRM, 1 to 10000000
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    pub accounts: u64,
+    /// Months of history up to October 2026, 1 to 240
+    #[arg(long, value_name = "M", default_value_t = 30)]
+    pub months: u32,
+    /// What makes one company differ from another
+    #[arg(long, value_name = "S", default_value_t = 7)]
+    pub seed: u64,
+    /// Folder to write to
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  topline serve
+  topline serve --listen 127.0.0.1:0      any free port; it is printed")]
+pub(super) struct ServeArguments {
+    /// Address and port [default: that of the configuration, else 127.0.0.1:50051]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  topline completion bash > ~/.local/share/bash-completion/completions/topline
+  topline completion zsh > ~/.zfunc/_topline")]
+pub(super) struct CompletionArguments {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}

@@ -1,0 +1,36 @@
+//! A command in each file: arguments in, what it says out.
+
+pub(super) mod check;
+pub(super) mod completion;
+pub(super) mod describe;
+pub(super) mod explain_plan;
+pub(super) mod query;
+pub(super) mod report;
+pub(super) mod sample;
+pub(super) mod serve;
+pub(super) mod tables;
+
+use crate::cli::arguments::Command;
+use crate::cli::stop::{Ending, Stop};
+use crate::cli::terminal::Terminal;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Runs a command that ends by itself and may be interrupted.
+///
+/// # Errors
+/// Those of the command.
+pub(super) async fn run(command: Command, config: Result<Config>, terminal: Terminal) -> Result<Ending, Stop> {
+    match command {
+        Command::Check(arguments) => check::run(config, &arguments, &terminal).await,
+        Command::Query(arguments) => query::run(config?, arguments, &terminal).await,
+        Command::ExplainPlan(arguments) => explain_plan::run(config?, &arguments, &terminal).await,
+        Command::Report(arguments) => report::run(&Engine::open(config?).await?, &arguments, &terminal).await,
+        Command::Tables(arguments) => tables::run(&Engine::open(config?).await?, &arguments, &terminal).await,
+        Command::Describe(arguments) => describe::run(&Engine::open(config?).await?, &arguments, &terminal).await,
+        Command::Serve(_) | Command::Sample(_) | Command::Completion(_) => {
+            Err(Error::new(ErrorKind::Internal, "this command is not run this way").into())
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The command line: arguments in, text and rows out, exit codes.
+//!
+//! It owns every word that a person reads in a terminal, and is the only module that names clap or prints. It must not
+//! know how a figure is computed: each command asks the engine and writes what comes back. Start at [`main`]; what may
+//! be asked for is in `arguments`, each command in a file of `commands`, and how rows become text in `output`.
+//!
+//! Exit codes: 0 done, 1 something that the user can mend, 2 a fault of topline, 130 and 143 ended by a signal.
+
+mod arguments;
+mod commands;
+mod output;
+mod signals;
+mod stop;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind as UsageFault;
+use tokio::runtime::{Builder, Runtime};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, Environment};
+use crate::error::{Error, ErrorKind, Result};
+use arguments::{Arguments, Command};
+use signals::Signals;
+use stop::{Ending, Stop};
+use terminal::Terminal;
+
+/// What is logged when `TOPLINE_LOG` does not say.
+const LOG_DEFAULT: &str = "warn";
+
+/// Stack of a worker thread: plans of nested views recurse deeper than the 2 MiB that threads have by themselves, and
+/// memory is taken only as far as the stack grows.
+const WORKER_STACK_BYTES: usize = 8 << 20;
+
+/// Runs the command that the arguments of the process name, and returns its exit code.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            // A reader that has left needs no help.
+            let _ = usage.print();
+            let is_asked_for = matches!(usage.kind(), UsageFault::DisplayHelp | UsageFault::DisplayVersion);
+            return if is_asked_for { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+    };
+    let environment = Environment::of_process();
+    let terminal = Terminal::new(arguments.color, &environment);
+    match start(arguments, &environment, &terminal) {
+        Ok(ending) => ending.exit_code(),
+        Err(stop) => stop.exit(&terminal),
+    }
+}
+
+fn start(arguments: Arguments, environment: &Environment, terminal: &Terminal) -> Result<Ending, Stop> {
+    start_log(environment, terminal)?;
+    match arguments.command {
+        Command::Completion(completion) => return commands::completion::run(&completion, terminal),
+        Command::Sample(sample) => return commands::sample::run(&sample, terminal),
+        _ => {}
+    }
+    let config = Config::load(arguments.config.as_deref(), environment);
+    let threads = config.as_ref().map_or(1, |config| config.limits.threads);
+    let runtime = runtime(threads)?;
+    let (command, on_runtime) = (arguments.command, terminal.clone());
+    let ended = runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        if let Command::Serve(serve) = command {
+            return commands::serve::run(config?, &serve, &mut signals, &on_runtime).await;
+        }
+        let work = tokio::spawn(commands::run(command, config, on_runtime.clone()));
+        tokio::select! {
+            ended = work => ended.unwrap_or_else(|cause| Err(bug(cause).into())),
+            signal = signals.received() => {
+                on_runtime.unfinished.discard();
+                Err(Stop::Interrupted(signal))
+            }
+        }
+    });
+    // What still runs was interrupted, or is of no use to anyone.
+    runtime.shutdown_background();
+    ended
+}
+
+fn bug(cause: tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Internal, "the command failed inside topline")
+        .with_hint("this is a fault of topline: report it with the command that was run")
+        .with_source(cause)
+}
+
+fn runtime(threads: usize) -> Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_stack_size(WORKER_STACK_BYTES)
+        .enable_all()
+        .build()
+        .map_err(|cause| Error::new(ErrorKind::Internal, "the threads cannot be started").with_source(cause))
+}
+
+fn start_log(environment: &Environment, terminal: &Terminal) -> Result<()> {
+    let text = environment.log.as_deref().unwrap_or(LOG_DEFAULT);
+    let filter = EnvFilter::try_new(text).map_err(|_| {
+        Error::new(
+            ErrorKind::Config,
+            format!("environment: TOPLINE_LOG: expected a filter of the log, found \"{text}\""),
+        )
+        .with_hint("such as warn, info or topline=debug")
+    })?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(terminal.err.style.is_coloured())
+        .with_writer(std::io::stderr)
+        .try_init()
+        .map_err(|_| Error::new(ErrorKind::Internal, "the log was started twice"))
+}
