@@ -1,0 +1,169 @@
+//! What each call does: which command goes where.
+
+use std::sync::Arc;
+
+use arrow_flight::sql::{Any, Command, DoPutPreparedStatementResult};
+use arrow_flight::{
+    Action, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, PutResult, SchemaAsIpc, SchemaResult, Ticket,
+};
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use prost::Message;
+use tonic::{Request, Status, Streaming};
+
+use super::actions::{self, Done, refuse_transaction};
+use super::handle::Query;
+use super::messages::messages_of;
+use super::running::{QueryId, Running};
+use super::session::SessionOptions;
+use super::{metadata, query};
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The calls of the protocol over an engine.
+#[derive(Debug)]
+pub(super) struct Calls {
+    /// The engine.
+    pub engine: Engine,
+    /// What streams now.
+    pub running: Arc<Running>,
+}
+
+impl Calls {
+    /// Returns what a client needs to fetch the answer to a command.
+    ///
+    /// # Errors
+    /// `Argument` or `Unsupported` where it is no command that is served, and what planning gives.
+    pub(super) async fn info(&self, request: Request<FlightDescriptor>) -> Result<FlightInfo> {
+        let options = SessionOptions::of_request(request.metadata());
+        let descriptor = request.into_inner();
+        let command = command_of(descriptor.cmd.clone())?;
+        let (schema, ticket) = match metadata::schema_of(&command) {
+            Some(schema) => (schema.as_ref().clone(), descriptor.cmd.clone()),
+            None => query::announce(&self.engine, &self.running, query_of(command, options)?).await?,
+        };
+        let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(ticket));
+        FlightInfo::new()
+            .with_descriptor(descriptor)
+            .with_endpoint(endpoint)
+            .try_with_schema(&schema)
+            .map_err(|cause| Error::new(ErrorKind::Internal, "a schema cannot be encoded").with_source(cause))
+    }
+
+    /// Returns the columns of the answer to a command.
+    ///
+    /// # Errors
+    /// As [`Calls::info`].
+    pub(super) async fn schema(&self, request: Request<FlightDescriptor>) -> Result<SchemaResult> {
+        let options = SessionOptions::of_request(request.metadata());
+        let command = command_of(request.into_inner().cmd)?;
+        let schema = match metadata::schema_of(&command) {
+            Some(schema) => schema.as_ref().clone(),
+            None => query::schema_of(&query::plan(&self.engine, &query_of(command, options)?).await?),
+        };
+        SchemaResult::try_from(SchemaAsIpc::new(&schema, &Default::default()))
+            .map_err(|cause| Error::new(ErrorKind::Internal, "a schema cannot be encoded").with_source(cause))
+    }
+
+    /// Returns the answer that a ticket stands for, with the id by which it is cancelled.
+    ///
+    /// # Errors
+    /// `Argument` where it is no ticket of ours, and what planning gives.
+    pub(super) async fn fetch(&self, ticket: Ticket) -> Result<(QueryId, BoxStream<'static, Result<FlightData>>)> {
+        let query = match command_of(ticket.ticket)? {
+            Command::TicketStatementQuery(ticket) => Query::decode(ticket.statement_handle)?,
+            Command::CommandPreparedStatementQuery(prepared) => Query::decode(prepared.prepared_statement_handle)?,
+            command => {
+                let rows = metadata::rows_of(&self.engine, command).await?;
+                let schema = rows.schema();
+                let messages = messages_of(&schema, futures::stream::iter([Ok(rows)])).boxed();
+                return Ok((self.running.new_id(), messages));
+            }
+        };
+        let id = query.id.unwrap_or_else(|| self.running.new_id());
+        Ok((id, query::stream(&self.engine, query).await?))
+    }
+
+    /// Returns the answer to an upload: parameters are bound, everything else is refused.
+    ///
+    /// # Errors
+    /// `Argument` or `Limit` where the parameters are wrong, `Refused` where it would write.
+    pub(super) async fn put(&self, request: Request<Streaming<FlightData>>) -> Result<PutResult> {
+        let mut messages = request.into_inner();
+        let first = messages.message().await.map_err(broken_off)?;
+        let first = first.ok_or_else(|| Error::new(ErrorKind::Argument, "the upload has no message"))?;
+        let descriptor = first.flight_descriptor.clone().unwrap_or_default();
+        match command_of(descriptor.cmd)? {
+            Command::CommandPreparedStatementQuery(command) => {
+                let all = futures::stream::iter([Ok(first)]).chain(messages.map_err(Into::into));
+                let handle = query::bind(&self.engine, command.prepared_statement_handle, all).await?;
+                let result = DoPutPreparedStatementResult { prepared_statement_handle: Some(handle) };
+                Ok(PutResult { app_metadata: result.encode_to_vec().into() })
+            }
+            Command::CommandStatementUpdate(command) => self.refuse_update(&command.query).await,
+            Command::CommandPreparedStatementUpdate(command) => {
+                self.refuse_update(&Query::decode(command.prepared_statement_handle)?.sql).await
+            }
+            Command::CommandStatementIngest(command) => Err(Error::new(
+                ErrorKind::Refused,
+                format!("ingest into \"{}\" is not allowed: topline is read-only here", command.table),
+            )),
+            command => Err(unsupported(&command)),
+        }
+    }
+
+    /// Does an action.
+    ///
+    /// # Errors
+    /// As [`actions::act`].
+    pub(super) async fn act(&self, request: Request<Action>) -> Result<Done> {
+        let options = SessionOptions::of_request(request.metadata());
+        actions::act(&self.engine, &self.running, options, request.into_inner()).await
+    }
+
+    /// Says why a statement is not run as an update.
+    async fn refuse_update<T>(&self, sql: &str) -> Result<T> {
+        self.engine.session().prepare(sql).await?;
+        Err(Error::new(ErrorKind::Refused, "a query is not allowed as an update: topline is read-only here")
+            .with_hint("run it as a query, which returns its rows"))
+    }
+}
+
+/// Returns the command in a descriptor or ticket.
+fn command_of(bytes: Bytes) -> Result<Command> {
+    let unreadable = || {
+        Error::new(ErrorKind::Argument, "the descriptor or ticket is no command of Flight SQL")
+            .with_hint("ask with a client of Flight SQL; topline serves no other flights")
+    };
+    let any = Any::decode(bytes).map_err(|cause| unreadable().with_source(cause))?;
+    match Command::try_from(any).map_err(|cause| unreadable().with_source(cause))? {
+        Command::Unknown(any) if any.type_url.is_empty() => Err(unreadable()),
+        Command::Unknown(any) => {
+            Err(Error::new(ErrorKind::Unsupported, format!("\"{}\" is not supported", any.type_url)))
+        }
+        command => Ok(command),
+    }
+}
+
+/// Returns the query that a command asks for.
+fn query_of(command: Command, options: SessionOptions) -> Result<Query> {
+    match command {
+        Command::CommandStatementQuery(command) => {
+            refuse_transaction(command.transaction_id.as_ref())?;
+            Ok(Query { sql: command.query, options, parameters: None, id: None })
+        }
+        Command::CommandPreparedStatementQuery(command) => Query::decode(command.prepared_statement_handle),
+        command => Err(unsupported(&command)),
+    }
+}
+
+fn unsupported(command: &Command) -> Error {
+    let name = command.type_url().rsplit('.').next().unwrap_or_default().to_owned();
+    Error::new(ErrorKind::Unsupported, format!("\"{name}\" is not supported in this call"))
+}
+
+fn broken_off(cause: Status) -> Error {
+    let kind = if cause.code() == tonic::Code::OutOfRange { ErrorKind::Limit } else { ErrorKind::Argument };
+    Error::new(kind, format!("the upload broke off: {}", cause.message())).with_source(cause)
+}

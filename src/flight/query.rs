@@ -1,0 +1,160 @@
+//! The way of a query: from a text to what a client needs to fetch it, and from a ticket to rows.
+
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use arrow::record_batch::RecordBatch;
+use arrow_flight::FlightData;
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::error::FlightError;
+use arrow_flight::sql::{ActionCreatePreparedStatementResult, ProstMessageExt, TicketStatementQuery};
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt, TryStreamExt};
+use prost::Message;
+
+use super::columns;
+use super::handle::Query;
+use super::messages::{encoded_schema, messages_of};
+use super::running::Running;
+use super::session::SessionOptions;
+use crate::engine::{Engine, Statement};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The most bytes of bound parameters: the handle with them stands twice in a FlightInfo, which must fit the 64 MiB
+/// that clients and server can be told to take.
+const PARAMETER_BYTES_MAX: usize = 30 << 20;
+
+/// The most rows of bound parameters: the query runs once for each, one after the other.
+const PARAMETER_ROWS_MAX: usize = 10_000;
+
+/// Returns what preparing a statement gives: a handle, and the columns of result and parameters.
+///
+/// # Errors
+/// `Query` or `Refused` where it does not plan.
+pub(super) async fn prepare(
+    engine: &Engine,
+    sql: String,
+    options: SessionOptions,
+) -> Result<ActionCreatePreparedStatementResult> {
+    let query = Query { sql, options, parameters: None, id: None };
+    let statement = plan(engine, &query).await?;
+    Ok(ActionCreatePreparedStatementResult {
+        prepared_statement_handle: query.encode()?,
+        dataset_schema: encoded_schema(&schema_of(&statement))?,
+        parameter_schema: encoded_schema(&parameter_schema(&statement)?)?,
+    })
+}
+
+/// Returns the plan of a query.
+///
+/// # Errors
+/// `Query` or `Refused` where it does not plan, `Config` or `NotFound` where an option of its session is wrong.
+pub(super) async fn plan(engine: &Engine, query: &Query) -> Result<Statement> {
+    query.options.session(engine)?.prepare(&query.sql).await
+}
+
+/// Returns the columns of a statement's result as clients see them everywhere: prepared, announced and streamed.
+pub(super) fn schema_of(statement: &Statement) -> Schema {
+    columns::of_result(&statement.schema())
+}
+
+/// Returns the columns by which clients bind parameters.
+fn parameter_schema(statement: &Statement) -> Result<Schema> {
+    let fields = statement.parameters()?.into_iter().map(|field| match field.data_type() {
+        // JDBC writes milliseconds, whatever the unit.
+        DataType::Timestamp(_, zone) => {
+            Field::new(field.name(), DataType::Timestamp(TimeUnit::Millisecond, zone.clone()), field.is_nullable())
+        }
+        _ => field.as_ref().clone(),
+    });
+    Ok(columns::of_result(&Schema::new(fields.collect::<Vec<_>>())))
+}
+
+/// Returns the columns of a query and the ticket that fetches it.
+///
+/// # Errors
+/// As [`plan`], and `Argument` where parameters are not bound.
+pub(super) async fn announce(engine: &Engine, running: &Running, query: Query) -> Result<(Schema, Bytes)> {
+    let statement = plan(engine, &query).await?;
+    check_bound(&statement, &query)?;
+    let query = Query { id: Some(running.new_id()), ..query };
+    let ticket = TicketStatementQuery { statement_handle: query.encode()? }.as_any().encode_to_vec();
+    Ok((schema_of(&statement), ticket.into()))
+}
+
+/// Returns the messages of a query. Dropping them cancels it.
+///
+/// # Errors
+/// As [`announce`]; what running it gives comes in the stream.
+pub(super) async fn stream(engine: &Engine, query: Query) -> Result<BoxStream<'static, Result<FlightData>>> {
+    let statement = plan(engine, &query).await?;
+    check_bound(&statement, &query)?;
+    let schema = schema_of(&statement);
+    let rows = match query.parameters {
+        None => futures::stream::once(statement.execute(None)).try_flatten().boxed(),
+        Some(parameters) => futures::stream::iter(0..parameters.num_rows())
+            .then(move |row| statement.clone().execute_bound(parameters.clone(), row))
+            .try_flatten()
+            .boxed(),
+    };
+    Ok(messages_of(&schema, rows).boxed())
+}
+
+fn check_bound(statement: &Statement, query: &Query) -> Result<()> {
+    let expected = statement.parameters()?.len();
+    let found = query.parameters.as_ref().map_or(0, RecordBatch::num_columns);
+    if expected == found {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Argument, format!("the query has {expected} parameters, but {found} are bound"))
+        .with_hint("prepare the query and bind a value for each parameter"))
+}
+
+/// Returns the handle of a prepared statement with parameters bound.
+///
+/// # Errors
+/// `Argument` where handle or parameters are wrong, `Limit` where these are too many.
+pub(super) async fn bind(
+    engine: &Engine,
+    handle: Bytes,
+    messages: impl Stream<Item = Result<FlightData, FlightError>> + Send + 'static,
+) -> Result<Bytes> {
+    let mut query = Query::decode(handle)?;
+    let rows = parameter_rows(messages).await?;
+    query.parameters = match rows {
+        // What clients send that bind nothing: no message, or a batch without columns and rows.
+        Some(rows) if rows.num_columns() > 0 || rows.num_rows() > 0 => Some(plan(engine, &query).await?.bind(&rows)?),
+        _ => None,
+    };
+    query.encode()
+}
+
+async fn parameter_rows(
+    messages: impl Stream<Item = Result<FlightData, FlightError>> + Send + 'static,
+) -> Result<Option<RecordBatch>> {
+    // A descriptor can come alone, in a message that is none of the format.
+    let with_content = messages.try_filter(|message| std::future::ready(!message.data_header.is_empty()));
+    let mut batches = FlightRecordBatchStream::new_from_flight_data(with_content);
+    let unreadable =
+        |cause: FlightError| Error::new(ErrorKind::Argument, "the parameters cannot be read").with_source(cause);
+    let (mut read, mut bytes, mut rows) = (Vec::new(), 0, 0);
+    while let Some(batch) = batches.try_next().await.map_err(unreadable)? {
+        // Not the buffers' capacity: those of one message are one allocation, which each column would count whole.
+        for column in batch.columns() {
+            bytes += column.to_data().get_slice_memory_size().map_err(|cause| unreadable(cause.into()))?;
+        }
+        rows += batch.num_rows();
+        if bytes > PARAMETER_BYTES_MAX || rows > PARAMETER_ROWS_MAX {
+            return Err(Error::new(
+                ErrorKind::Limit,
+                format!("the parameters have more than {PARAMETER_ROWS_MAX} rows or {} MiB", PARAMETER_BYTES_MAX >> 20),
+            )
+            .with_hint("bind fewer rows at once"));
+        }
+        read.push(batch);
+    }
+    let Some(first) = read.first() else { return Ok(None) };
+    concat_batches(&first.schema(), &read)
+        .map(Some)
+        .map_err(|cause| Error::new(ErrorKind::Argument, "the parameters cannot be read").with_source(cause))
+}

@@ -1,0 +1,90 @@
+//! From topline's errors to gRPC's.
+
+use tonic::{Code, Status};
+
+use crate::error::{Error, ErrorKind};
+
+/// The longest text of an error, in bytes: it travels in a header, of which some clients take 8 KB in all.
+const TEXT_BYTES_MAX: usize = 3 << 10;
+
+/// Returns the code that a client sees for a kind of error.
+pub(super) fn code_of(kind: ErrorKind) -> Code {
+    match kind {
+        // In a call, only a setting of the client's session can be wrong.
+        ErrorKind::Config | ErrorKind::Query | ErrorKind::Argument => Code::InvalidArgument,
+        ErrorKind::Source | ErrorKind::Model => Code::FailedPrecondition,
+        ErrorKind::NotFound => Code::NotFound,
+        ErrorKind::Refused => Code::PermissionDenied,
+        ErrorKind::Limit => Code::ResourceExhausted,
+        ErrorKind::Cancelled => Code::Cancelled,
+        ErrorKind::Storage => Code::Unavailable,
+        ErrorKind::Unsupported => Code::Unimplemented,
+        ErrorKind::Internal => Code::Internal,
+    }
+}
+
+/// Returns the status of an error: message and hint. The causes go to the log, because they name files and code.
+pub(super) fn status_of(error: &Error) -> Status {
+    let causes: Vec<String> = std::iter::successors(std::error::Error::source(error), |cause| cause.source())
+        .map(ToString::to_string)
+        .collect();
+    if error.kind() == ErrorKind::Internal {
+        tracing::error!(%error, ?causes, "a call failed");
+    } else {
+        tracing::debug!(%error, ?causes, "a call failed");
+    }
+    let text = match error.hint() {
+        Some(hint) => format!("{error}; hint: {hint}"),
+        None => error.to_string(),
+    };
+    Status::new(code_of(error.kind()), shortened(text))
+}
+
+fn shortened(mut text: String) -> String {
+    if text.len() > TEXT_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        text.push_str("...");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_code() {
+        let codes: Vec<_> = ErrorKind::ALL.into_iter().map(|kind| (kind, code_of(kind))).collect();
+        assert_eq!(
+            codes,
+            [
+                (ErrorKind::Config, Code::InvalidArgument),
+                (ErrorKind::Source, Code::FailedPrecondition),
+                (ErrorKind::Model, Code::FailedPrecondition),
+                (ErrorKind::Query, Code::InvalidArgument),
+                (ErrorKind::Argument, Code::InvalidArgument),
+                (ErrorKind::NotFound, Code::NotFound),
+                (ErrorKind::Refused, Code::PermissionDenied),
+                (ErrorKind::Limit, Code::ResourceExhausted),
+                (ErrorKind::Cancelled, Code::Cancelled),
+                (ErrorKind::Storage, Code::Unavailable),
+                (ErrorKind::Unsupported, Code::Unimplemented),
+                (ErrorKind::Internal, Code::Internal),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_text_has_message_and_hint_and_no_cause() {
+        let error = Error::new(ErrorKind::Storage, "a file cannot be read")
+            .with_hint("look at the disk")
+            .with_source(std::io::Error::other("/secret/path"));
+        assert_eq!(status_of(&error).message(), "a file cannot be read; hint: look at the disk");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_letters() {
+        let status = status_of(&Error::new(ErrorKind::Query, "ü".repeat(TEXT_BYTES_MAX)));
+        assert_eq!(status.message().len(), TEXT_BYTES_MAX + 3);
+    }
+}

@@ -1,0 +1,134 @@
+//! Threads for queries, apart from those of the network: a query that computes does not keep others waiting for an
+//! answer, and a fault in one is an error of that one.
+
+use std::future::Future;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Messages that wait for a slow client: one that is sent and one that is ready, so that neither side idles.
+const MESSAGES_WAITING_MAX: usize = 2;
+
+/// The threads. Dropping them ends what runs on them.
+#[derive(Debug)]
+pub(super) struct Workers {
+    runtime: Option<Runtime>,
+}
+
+impl Workers {
+    /// Starts threads.
+    ///
+    /// # Errors
+    /// `Internal` where the machine gives none.
+    pub(super) fn start(threads: usize) -> Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .thread_name("query")
+            .enable_all()
+            .build()
+            .map_err(|cause| Error::new(ErrorKind::Internal, "no threads can be started").with_source(cause))?;
+        Ok(Self { runtime: Some(runtime) })
+    }
+
+    /// Does work on the threads; it ends when the future that is returned is dropped.
+    ///
+    /// # Errors
+    /// As the work, and `Internal` where it panics.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let mut tasks = self.spawn(work);
+        match tasks.join_next().await {
+            Some(Ok(result)) => result,
+            Some(Err(cause)) => Err(panicked().with_source(cause)),
+            None => Err(stopped()),
+        }
+    }
+
+    /// Returns a stream whose items are made on the threads; dropping it ends the making.
+    pub(super) fn pump<T: Send + 'static>(
+        &self,
+        mut items: BoxStream<'static, Result<T>>,
+    ) -> BoxStream<'static, Result<T>> {
+        let (sender, receiver) = mpsc::channel(MESSAGES_WAITING_MAX);
+        let tasks = self.spawn(async move {
+            while let Some(item) = items.next().await {
+                if sender.send(item).await.is_err() {
+                    break;
+                }
+            }
+        });
+        let next = |(mut receiver, mut tasks): (mpsc::Receiver<Result<T>>, JoinSet<()>)| async move {
+            if let Some(item) = receiver.recv().await {
+                return Some((item, (receiver, tasks)));
+            }
+            // The end of the channel is the end of the rows only if the work came to its end.
+            match tasks.join_next().await {
+                Some(Err(cause)) => Some((Err(panicked().with_source(cause)), (receiver, tasks))),
+                _ => None,
+            }
+        };
+        futures::stream::unfold((receiver, tasks), next).boxed()
+    }
+
+    fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinSet<T> {
+        let mut tasks = JoinSet::new();
+        if let Some(runtime) = &self.runtime {
+            tasks.spawn_on(work, runtime.handle());
+        }
+        tasks
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // A runtime must not wait for its threads inside another.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn panicked() -> Error {
+    Error::new(ErrorKind::Internal, "the query failed inside topline")
+}
+
+fn stopped() -> Error {
+    Error::new(ErrorKind::Cancelled, "the server stops")
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::TryStreamExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_of_the_one_query() {
+        let workers = Workers::start(1).expect("a thread");
+        let failed: Result<()> = workers.run(async { panic!("a test's panic") }).await;
+        assert_eq!(failed.expect_err("it panicked").kind(), ErrorKind::Internal);
+        assert_eq!(workers.run(async { Ok(7) }).await.ok(), Some(7));
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_panics_does_not_end_as_if_it_were_whole() {
+        let workers = Workers::start(1).expect("a thread");
+        let items = futures::stream::iter(0..3).map(|item| if item < 2 { Ok(item) } else { panic!("a test's panic") });
+        let all: Result<Vec<i32>> = workers.pump(items.boxed()).try_collect().await;
+        assert_eq!(all.expect_err("it panicked").kind(), ErrorKind::Internal);
+    }
+
+    #[tokio::test]
+    async fn a_stream_arrives_in_order() {
+        let workers = Workers::start(2).expect("threads");
+        let all: Result<Vec<i32>> = workers.pump(futures::stream::iter(0..100).map(Ok).boxed()).try_collect().await;
+        assert_eq!(all.expect("no error"), (0..100).collect::<Vec<_>>());
+    }
+}
