@@ -1,0 +1,16 @@
+//! The one integration binary: topline as its users meet it.
+
+mod bad_input;
+mod changing_files;
+mod cli;
+mod company;
+mod flight;
+mod golden;
+mod good_input;
+mod http_source;
+mod laws;
+mod models;
+mod playbooks;
+mod project;
+mod slt;
+mod support;
