@@ -1,6 +1,6 @@
 //! The catalog: which tables there are, what they must hold, and whether they do. Knows no metric.
 //!
-//! [`contract`] is what the source tables must look like; [`hold`] holds footers against it, [`values`] the values that
+//! [`contract`] is what the source tables must look like; `hold` holds footers against it, [`values`] the values that
 //! footers do not settle. [`table`] is a table as plans read it; [`snapshot`] the files that one query reads. Start at
 //! [`Catalog::open`].
 

@@ -1,7 +1,7 @@
 //! The engine: sessions, settings, running a query within its limits. The only maker of query contexts.
 //!
 //! [`Engine`] holds what all queries share, [`Session`] the settings of one user's, [`Statement`] a planned query and
-//! [`QueryStream`] its rows. [`gate`] says what may run; [`row_checks`] what must hold of the rows before the first
+//! [`QueryStream`] its rows. `gate` says what may run; `row_checks` what must hold of the rows before the first
 //! answer. Knows nothing of protocols and terminals. Start at [`Engine::open`].
 
 mod faults;

@@ -3,7 +3,7 @@
 //! Two operators do it. [`eligible`] holds the conversions in memory and lets pass only the touches that lie within the
 //! lookback of one of their account's; what is left is sorted by account and time. [`credit`] then reads one account
 //! after the other, numbers the touches of each conversion, and gives every model its weights and cents, as rows or
-//! summed up. [`weights`] holds the models; [`conversions`] what is known of a conversion. Start at [`weights`].
+//! summed up. [`weights`] holds the models; `conversions` what is known of a conversion. Start at [`weights`].
 
 mod conversions;
 pub mod credit;

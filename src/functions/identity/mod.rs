@@ -1,7 +1,7 @@
 //! One customer: which live account a touch, a lead, a contact or a billing customer belongs to (definitions, section 3).
 //!
-//! [`merges`] follows merged rows to their survivors, [`keys`] finds rows by id, email and domain, [`resolver`] answers
-//! the question for a row, and [`operator`] does so for a stream of rows as a node of a plan. Start at [`resolver`].
+//! `merges` follows merged rows to their survivors, `keys` finds rows by id, email and domain, `resolver` answers
+//! the question for a row, and [`operator`] does so for a stream of rows as a node of a plan. Start at `resolver`.
 
 pub mod first_touches;
 mod keys;
