@@ -221,7 +221,10 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let values = SETTINGS.iter().map(|spec| parse(spec.bounds, spec.default).unwrap_or_else(Value::Text)).collect();
+        let values = SETTINGS
+            .iter()
+            .map(|spec| parse(spec.bounds, spec.default).expect("every default is within its bounds, as a test shows"))
+            .collect();
         Self { values }
     }
 }

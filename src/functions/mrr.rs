@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Date32Array, Decimal128Array, StringViewArray, UInt32Array};
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Field, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use chrono::Datelike;
 use datafusion::common::{DataFusionError, Result, exec_err};
@@ -17,7 +17,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{TryStreamExt, stream};
 
 use super::money::MONEY;
-use super::operator::{Held, Operator, hold};
+use super::operator::{Held, Operator, chosen, column, hold};
 use super::settings::session_settings;
 use crate::domain::calendar::date_of;
 
@@ -60,9 +60,7 @@ pub struct MrrMonths {
 impl MrrMonths {
     /// Returns the operator whose rows have these columns of [`mrr_columns`].
     pub fn new(names: &[String]) -> Self {
-        let fields = mrr_columns();
-        let chosen = names.iter().filter_map(|name| fields.iter().find(|field| field.name() == name).cloned());
-        Self { schema: Arc::new(Schema::new(chosen.collect::<Vec<_>>())) }
+        Self { schema: chosen(&mrr_columns(), names) }
     }
 }
 
@@ -150,12 +148,6 @@ impl Rates {
             Self::ByMonth(rates) => rates.get(&month).copied().unwrap_or(0),
         }
     }
-}
-
-fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
-    batch.column_by_name(name).ok_or_else(|| {
-        DataFusionError::Internal(format!("recurring revenue reads a column \"{name}\" that is not there"))
-    })
 }
 
 impl Ledger {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, plan_err};
+use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column;
@@ -147,6 +147,22 @@ impl ExecutionPlan for OperatorExec {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         self.operator.execute(&self.children, partition, context)
     }
+}
+
+/// Returns the schema of the columns that are asked for, in the order of their names.
+pub fn chosen(fields: &[Field], names: &[String]) -> SchemaRef {
+    let chosen = names.iter().filter_map(|name| fields.iter().find(|field| field.name() == name).cloned());
+    Arc::new(Schema::new(chosen.collect::<Vec<_>>()))
+}
+
+/// Returns a column that an operator reads.
+///
+/// # Errors
+/// `Internal` where its input does not have it.
+pub fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
+    batch
+        .column_by_name(name)
+        .ok_or_else(|| DataFusionError::Internal(format!("an operator reads a column \"{name}\" that is not there")))
 }
 
 /// Rows that an operator holds in memory as one batch, with their place in the memory pool.

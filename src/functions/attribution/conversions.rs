@@ -15,7 +15,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use tokio::sync::OnceCell;
 
 use crate::functions::identity::IdMap;
-use crate::functions::operator::hold;
+use crate::functions::operator::{column, hold};
 
 /// The columns of conversions that are always read.
 pub const CONVERSION_COLUMNS: [&str; 5] = ["opportunity_id", "account_id", "closed_at", "month", "value"];
@@ -52,12 +52,6 @@ pub struct Conversions {
     ranges: Vec<Range<usize>>,
     windows: Vec<(i64, i64)>,
     roles: Option<HashMap<Box<str>, Vec<Box<str>>>>,
-}
-
-fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
-    batch
-        .column_by_name(name)
-        .ok_or_else(|| DataFusionError::Internal(format!("attribution reads a column \"{name}\" that is not there")))
 }
 
 impl Conversions {

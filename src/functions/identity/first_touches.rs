@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, TimestampMicrosecondArray, UInt32Array};
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, SchemaRef, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{DataFusionError, Result};
@@ -16,7 +16,7 @@ use futures::{TryStreamExt, stream};
 
 use super::operator::{Built, build_resolver, clues_of};
 use super::resolver::Columns;
-use crate::functions::operator::{Operator, chunks};
+use crate::functions::operator::{Operator, chosen, chunks};
 use crate::functions::settings::instant_type;
 
 /// Bytes of a first touch in memory, its id included.
@@ -45,9 +45,7 @@ pub struct FirstTouches {
 impl FirstTouches {
     /// Returns the operator whose rows have these columns of [`first_touch_columns`].
     pub fn new(names: &[String]) -> Self {
-        let fields = first_touch_columns();
-        let chosen = names.iter().filter_map(|name| fields.iter().find(|field| field.name() == name).cloned());
-        Self { schema: Arc::new(Schema::new(chosen.collect::<Vec<_>>())) }
+        Self { schema: chosen(&first_touch_columns(), names) }
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringViewArray};
+use arrow::array::{Array, AsArray, BooleanArray, StringViewArray};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{DataFusionError, Result};
 
 use super::keys::{IdMap, NONE, TextMap};
 use super::merges::survivors;
-use crate::functions::operator::Held;
+use crate::functions::operator::{Held, column};
 use crate::functions::texts::{email_domain, is_company_domain, normal_email};
 
 /// Columns of the rows that identity reads, in any order.
@@ -17,17 +17,11 @@ pub(super) struct Columns<'a>(pub(super) &'a RecordBatch);
 
 impl Columns<'_> {
     pub(super) fn texts(&self, name: &str) -> Result<StringViewArray> {
-        Ok(self.column(name)?.as_string_view().clone())
+        Ok(column(self.0, name)?.as_string_view().clone())
     }
 
     fn flags(&self, name: &str) -> Result<BooleanArray> {
-        Ok(self.column(name)?.as_boolean().clone())
-    }
-
-    fn column(&self, name: &str) -> Result<&ArrayRef> {
-        self.0
-            .column_by_name(name)
-            .ok_or_else(|| DataFusionError::Internal(format!("identity reads a column \"{name}\" that is not there")))
+        Ok(column(self.0, name)?.as_boolean().clone())
     }
 }
 
