@@ -22,7 +22,7 @@ use crate::metrics::registry;
 /// The tables with what a row is.
 pub(super) const TABLES: [(&str, &str); 5] = [
     ("columns", "A row for each column of every table and view."),
-    ("metrics", "A row for each metric view: what it is, who owns it, and which tables it misses."),
+    ("metrics", "A row for each metric: which view and column show it, who owns it, and which tables it misses."),
     ("models", "A row for each view, with the SQL that makes it."),
     ("settings", "A row for each setting with the value of this session and its bounds."),
     ("sources", "A row for each source table: whether it is there, its files, rows and bytes."),
@@ -58,6 +58,8 @@ fn schema(name: &str) -> SchemaRef {
         ],
         "metrics" => vec![
             text("metric", false),
+            text("view", false),
+            text("value_column", true),
             text("label", true),
             text("description", false),
             text("unit", true),
@@ -202,6 +204,8 @@ fn metrics(shared: &Shared) -> Vec<ArrayRef> {
     };
     vec![
         texts(&rows, |metric| metric.name.clone()),
+        texts(&rows, |metric| metric.view.clone()),
+        optional_texts(&rows, |metric| metric.entry.as_ref().and_then(|entry| entry.column.clone())),
         optional_texts(&rows, |metric| metric.entry.as_ref().map(|entry| entry.label.clone())),
         texts(&rows, |metric| metric.description.clone()),
         optional_texts(&rows, |metric| metric.entry.as_ref().map(|entry| entry.unit.clone())),

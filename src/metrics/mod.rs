@@ -13,11 +13,13 @@ pub const SCHEMA: &str = "metrics";
 /// A metric with everything that is known of it.
 #[derive(Debug, Clone)]
 pub struct Metric {
-    /// The name, which is the view's.
+    /// The name: the view's, or that of a measure in it.
     pub name: String,
-    /// What a row is and which choices were made.
+    /// The view that shows it, a name in schema `metrics`.
+    pub view: String,
+    /// What a row of the view is and which choices were made.
     pub description: String,
-    /// The grain in words.
+    /// The grain of the view in words.
     pub grain: String,
     /// Label, unit, cadence, direction, owner, target, threshold and action plan, where the sidecar has them.
     pub entry: Option<MetricEntry>,
@@ -27,21 +29,25 @@ pub struct Metric {
     pub missing: Vec<String>,
 }
 
-/// Returns the metrics, in the order of their names.
+/// Returns the metrics, in the order of their names: one for each view, and one for each measure that a view has besides.
 pub fn registry(models: &ModelSet, missing_tables: &BTreeSet<String>) -> Vec<Metric> {
-    models
-        .iter()
-        .filter(|model| model.id.schema == SCHEMA)
-        .map(|model| {
-            let sidecar = &model.sidecar;
-            Metric {
-                name: model.id.name.clone(),
-                description: sidecar.description.clone(),
-                grain: sidecar.grain.clone(),
-                entry: sidecar.metric.clone(),
-                needs: sidecar.needs.clone(),
-                missing: sidecar.needs.iter().filter(|need| missing_tables.contains(*need)).cloned().collect(),
-            }
-        })
-        .collect()
+    let mut metrics = Vec::new();
+    for model in models.iter().filter(|model| model.id.schema == SCHEMA) {
+        let sidecar = &model.sidecar;
+        let missing: Vec<String> =
+            sidecar.needs.iter().filter(|need| missing_tables.contains(*need)).cloned().collect();
+        let metric = |name: &str, entry: Option<&MetricEntry>| Metric {
+            name: name.to_owned(),
+            view: model.id.name.clone(),
+            description: sidecar.description.clone(),
+            grain: sidecar.grain.clone(),
+            entry: entry.cloned(),
+            needs: sidecar.needs.clone(),
+            missing: missing.clone(),
+        };
+        metrics.push(metric(&model.id.name, sidecar.metric.as_ref()));
+        metrics.extend(sidecar.measures.iter().map(|(name, entry)| metric(name, Some(entry))));
+    }
+    metrics.sort_by(|one, other| one.name.cmp(&other.name));
+    metrics
 }

@@ -10,6 +10,7 @@ use crate::domain::names::is_identifier;
 
 static CORE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/sql/core");
 static METRICS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/sql/metrics");
+static QUALITY: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/sql/quality");
 
 /// The schemas that a user's folder may hold models for.
 const SCHEMAS: [&str; 7] = ["crm", "billing", "campaign", "finance", "core", "metrics", "quality"];
@@ -27,7 +28,7 @@ pub(super) struct ModelFile {
 /// Returns the built-in models; a file that is no text is a problem.
 pub(super) fn built_in() -> (BTreeMap<TableId, ModelFile>, Vec<String>) {
     let (mut files, mut problems) = (BTreeMap::new(), Vec::new());
-    for (schema, folder) in [("core", &CORE), ("metrics", &METRICS)] {
+    for (schema, folder) in [("core", &CORE), ("metrics", &METRICS), ("quality", &QUALITY)] {
         for file in folder.files().filter(|file| file.path().extension().is_some_and(|end| end == "sql")) {
             let name = file.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let label = format!("sql/{schema}/{name}.sql");

@@ -76,8 +76,11 @@ impl ModelSet {
     /// Returns the problem of each model that reads a source table that is not there.
     pub fn unknown_tables(&self, tables: &BTreeSet<TableId>) -> Vec<String> {
         let mut problems = Vec::new();
+        let is_unknown = |read: &&TableId| {
+            read.schema != "meta" && !self.models.contains_key(*read) && !tables.contains(*read)
+        };
         for model in self.models.values() {
-            for read in model.reads.iter().filter(|read| !self.models.contains_key(*read) && !tables.contains(*read)) {
+            for read in model.reads.iter().filter(|read| is_unknown(read)) {
                 let of_schema = tables.iter().filter(|table| table.schema == read.schema);
                 let known = of_schema.map(|table| (table.schema.as_str(), table.name.as_str()));
                 problems.push(order::unknown_table(model, read, known));

@@ -17,6 +17,9 @@ use crate::domain::names::{in_lower_case, nearest};
 /// The schema of names that have none.
 const DEFAULT_SCHEMA: &str = "metrics";
 
+/// Tables of `meta` that models may read: those that do not depend on any model's rows.
+const META_TABLES: [&str; 2] = ["metrics", "settings"];
+
 /// Returns the floor of a schema: a model reads its own floor and those below.
 fn floor(schema: &str) -> u8 {
     match schema {
@@ -103,7 +106,8 @@ pub(super) fn problems(
             let is_known = models.contains_key(read)
                 || broken.contains(read)
                 || Contract::get().table(&read.schema, &read.name).is_some()
-                || source_schemas.contains(&read.schema);
+                || source_schemas.contains(&read.schema)
+                || (read.schema == "meta" && META_TABLES.contains(&read.name.as_str()));
             if !is_known {
                 let known = models.keys().map(|id| (id.schema.as_str(), id.name.as_str()));
                 let of_contract = Contract::get().tables().map(|table| (table.schema.as_str(), table.name.as_str()));

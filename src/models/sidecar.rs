@@ -1,5 +1,7 @@
 //! What stands beside a model's SQL.
 
+use std::collections::BTreeMap;
+
 use arrow::datatypes::{DataType, TimeUnit};
 use serde::Deserialize;
 
@@ -31,8 +33,40 @@ pub struct Sidecar {
     /// Tables that the operator reads beside the select.
     #[serde(default)]
     pub beside: Vec<String>,
-    /// What a metric has besides.
+    /// The registry entry of the metric that the view is named for.
     pub metric: Option<MetricEntry>,
+    /// The registry entries of further metrics that stand in columns of the view, by name.
+    #[serde(default)]
+    pub measures: BTreeMap<String, MetricEntry>,
+    /// The laws that the rows keep.
+    #[serde(default)]
+    pub checks: Vec<Check>,
+}
+
+/// A law: a query for the rows that break it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// The name, one for each law of a view: "bridge_closes".
+    pub name: String,
+    /// The law in words.
+    pub description: String,
+    /// How bad a broken law is.
+    #[serde(default)]
+    pub severity: Severity,
+    /// One select, whose rows are those that break the law; none where it holds.
+    pub sql: String,
+}
+
+/// How bad a broken law is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// A number is wrong.
+    #[default]
+    Error,
+    /// A number is right, but somebody should look at it.
+    Warning,
 }
 
 /// A column as a sidecar documents it.
@@ -53,8 +87,10 @@ pub enum ColumnKind {
     Money,
     /// Money per something, not rounded.
     MoneyPer,
-    /// A share: 0.31 is 31 %.
+    /// A part of something: 0.31 is 31 %.
     Ratio,
+    /// A ratio that lies within 0 and 1, which is checked.
+    Share,
     /// Days of 86,400 seconds.
     Days,
     /// An exchange rate.
@@ -76,7 +112,7 @@ impl ColumnKind {
             Self::Instant => "instant",
             Self::Money => "money",
             Self::MoneyPer => "money per unit",
-            Self::Ratio => "ratio",
+            Self::Ratio | Self::Share => "ratio",
             Self::Days => "days",
             Self::Rate => "exchange rate",
             Self::Fraction => "fractional count",
@@ -93,7 +129,7 @@ impl ColumnKind {
             Self::Rate => DataType::Decimal128(18, 8),
             Self::Instant => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Self::Money => DataType::Decimal128(18, 2),
-            Self::MoneyPer | Self::Ratio | Self::Days | Self::Fraction => DataType::Float64,
+            Self::MoneyPer | Self::Ratio | Self::Share | Self::Days | Self::Fraction => DataType::Float64,
             Self::Count => DataType::Int64,
             Self::Flag => DataType::Boolean,
         }
@@ -130,8 +166,10 @@ pub enum OperatorKind {
 pub struct MetricEntry {
     /// Name for people.
     pub label: String,
-    /// Unit of the headline value.
+    /// Unit of the value.
     pub unit: String,
+    /// The column of the view that holds the value; the metric's own name where it is not said.
+    pub column: Option<String>,
     /// `weekly`, `monthly` or `quarterly`.
     pub cadence: String,
     /// `up` or `down`: what is good.
