@@ -6,7 +6,7 @@
 //! | `week_of(date)`, `month_of(date)` | the first day of the week or month that a day is in |
 //! | `day_start(date)` | the first instant of a day |
 //! | `add_months(date, n)` | the first day of the month n months later |
-//! | `day_series(from, to)`, `month_series(from, to)` | all days, or first days of months, from one to the other, both included; a list |
+//! | `day_series(from, to)`, `week_series(from, to)`, `month_series(from, to)` | the days from one to the other, both included, or the first days of the weeks or months that they are in; a list |
 //! | `days_between(from, to)` | days of 86,400 seconds from one instant to another, a double; NULL where the second is earlier |
 //! | `last_day()` | the day of the last instant before `reporting.as_of` |
 
@@ -35,6 +35,7 @@ enum Cut {
     DayStart,
     AddMonths,
     DaySeries,
+    WeekSeries,
     MonthSeries,
     LastDay,
     DaysBetween,
@@ -60,6 +61,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         ("day_start", Cut::DayStart, vec![date.clone()]),
         ("add_months", Cut::AddMonths, vec![date.clone(), DataType::Int64]),
         ("day_series", Cut::DaySeries, vec![date.clone(), date.clone()]),
+        ("week_series", Cut::WeekSeries, vec![date.clone(), date.clone()]),
         ("month_series", Cut::MonthSeries, vec![date.clone(), date]),
         ("last_day", Cut::LastDay, vec![]),
     ]
@@ -88,7 +90,7 @@ impl ScalarUDFImpl for CalendarFunction {
         Ok(match self.cut {
             Cut::DayStart => instant_type(),
             Cut::DaysBetween => DataType::Float64,
-            Cut::DaySeries | Cut::MonthSeries => {
+            Cut::DaySeries | Cut::WeekSeries | Cut::MonthSeries => {
                 DataType::List(Arc::new(Field::new_list_field(DataType::Date32, true)))
             }
             _ => DataType::Date32,
@@ -124,8 +126,9 @@ impl ScalarUDFImpl for CalendarFunction {
                     is_known.then(|| calendar::add_months(days.value(row), count))
                 })))
             }
-            Cut::DaySeries => series(first, &columns[1], |day| day + 1)?,
-            Cut::MonthSeries => series(first, &columns[1], |day| calendar::add_months(day, 1))?,
+            Cut::DaySeries => series(first, &columns[1], |day| day, |day| day + 1)?,
+            Cut::WeekSeries => series(first, &columns[1], |day| calendar.week_of(day), |day| day + 7)?,
+            Cut::MonthSeries => series(first, &columns[1], calendar::month_of, |day| calendar::add_months(day, 1))?,
             Cut::DaysBetween => Arc::new(days_between(first, &columns[1])),
             Cut::LastDay => return exec_err!("last_day() takes no argument"),
         };
@@ -156,7 +159,12 @@ fn by_day(days: &ArrayRef, cut: impl Fn(i32) -> i32) -> Date32Array {
     days.as_primitive::<Date32Type>().unary(cut)
 }
 
-fn series(from: &ArrayRef, to: &ArrayRef, next: impl Fn(i32) -> i32) -> Result<ArrayRef> {
+fn series(
+    from: &ArrayRef,
+    to: &ArrayRef,
+    period_of: impl Fn(i32) -> i32,
+    next: impl Fn(i32) -> i32,
+) -> Result<ArrayRef> {
     let (from, to) = (from.as_primitive::<Date32Type>(), to.as_primitive::<Date32Type>());
     let mut lists = ListBuilder::new(Date32Builder::new());
     for row in 0..from.len() {
@@ -168,6 +176,9 @@ fn series(from: &ArrayRef, to: &ArrayRef, next: impl Fn(i32) -> i32) -> Result<A
         if i64::from(last) - i64::from(day) > SERIES_MAX {
             return exec_err!("a series of dates spans more than {SERIES_MAX} days");
         }
+        if day <= last {
+            day = period_of(day);
+        }
         while day <= last {
             lists.values().append_value(day);
             day = next(day);
@@ -175,4 +186,32 @@ fn series(from: &ArrayRef, to: &ArrayRef, next: impl Fn(i32) -> i32) -> Result<A
         lists.append(true);
     }
     Ok(Arc::new(lists.finish()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::calendar::{Calendar, WeekStart, day_of};
+
+    fn day(text: &str) -> i32 {
+        day_of(text.parse().expect("a test's date parses"))
+    }
+
+    fn weeks(from: Option<&str>, to: Option<&str>) -> Option<Vec<i32>> {
+        let calendar = Calendar { timezone: chrono_tz::Tz::UTC, week_start: WeekStart::Monday };
+        let column = |text: Option<&str>| -> ArrayRef { Arc::new(Date32Array::from(vec![text.map(day)])) };
+        let lists = series(&column(from), &column(to), |day| calendar.week_of(day), |day| day + 7)
+            .expect("a series of the test is short");
+        let lists = lists.as_list::<i32>();
+        lists.is_valid(0).then(|| lists.value(0).as_primitive::<Date32Type>().values().to_vec())
+    }
+
+    #[test]
+    fn a_series_of_weeks_holds_the_weeks_of_both_ends() {
+        let (first, second, third) = (day("2024-02-19"), day("2024-02-26"), day("2024-03-04"));
+        assert_eq!(weeks(Some("2024-02-25"), Some("2024-03-04")), Some(vec![first, second, third]));
+        assert_eq!(weeks(Some("2024-02-19"), Some("2024-02-25")), Some(vec![first]));
+        assert_eq!(weeks(Some("2024-02-28"), Some("2024-02-27")), Some(vec![]));
+        assert_eq!(weeks(None, Some("2024-02-27")), None);
+    }
 }
