@@ -8,5 +8,6 @@ select
     merged_into_id,
     is_deleted,
     created_at,
+    qualified_at,
 from crm.leads
 where created_at < setting('reporting.as_of')

@@ -6,4 +6,5 @@ select
     merged_into_id,
     is_deleted,
     created_at,
+    qualified_at,
 from core.known_leads

@@ -6,8 +6,11 @@ deals as (
     select
         opportunity_id,
         account_id,
+        owner_id,
+        campaign_id,
         type as opportunity_type,
         stage,
+        forecast_category,
         currency,
         amount,
         probability,
@@ -16,7 +19,9 @@ deals as (
             and (closed_at is null or closed_at < setting('reporting.as_of')) as is_closed,
         close_date,
         created_at,
-        case when closed_at < setting('reporting.as_of') then closed_at end as closed_at,
+        case
+            when (is_closed or is_won) and closed_at < setting('reporting.as_of') then closed_at
+        end as closed_at,
     from crm.opportunities
     where not is_deleted and created_at < setting('reporting.as_of')
 ),
@@ -25,8 +30,11 @@ final as (
     select
         deals.opportunity_id,
         accounts.live_account_id as account_id,
+        deals.owner_id,
+        deals.campaign_id,
         deals.opportunity_type,
         deals.stage,
+        deals.forecast_category,
         deals.currency,
         deals.amount,
         deals.probability,
@@ -42,8 +50,11 @@ final as (
 select
     opportunity_id,
     account_id,
+    owner_id,
+    campaign_id,
     opportunity_type,
     stage,
+    forecast_category,
     currency,
     amount,
     probability,
