@@ -8,6 +8,7 @@ select
     merged_into_id,
     is_deleted,
     created_at,
+    first_response_at,
     qualified_at,
 from crm.leads
 where created_at < setting('reporting.as_of')

@@ -6,5 +6,6 @@ select
     merged_into_id,
     is_deleted,
     created_at,
+    first_response_at,
     qualified_at,
 from core.known_leads

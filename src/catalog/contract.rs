@@ -33,6 +33,10 @@ pub struct ContractTable {
     pub description: String,
     /// The columns that tell rows apart; empty where nothing does.
     pub key: Vec<String>,
+    /// The columns that name a row of another table by its key, and that table: `crm.accounts`.
+    pub references: BTreeMap<String, String>,
+    /// The column that says when the row happened: one at or after `as_of` does not exist.
+    pub happens: Option<String>,
     /// The columns, in order.
     pub columns: Vec<ContractColumn>,
     /// The columns as Arrow types; texts are views.
@@ -57,6 +61,9 @@ pub struct ContractColumn {
 struct TableFile {
     description: String,
     key: Vec<String>,
+    #[serde(default)]
+    references: BTreeMap<String, String>,
+    happens: Option<String>,
     columns: Vec<(String, String, String)>,
 }
 
@@ -110,6 +117,8 @@ impl ContractTable {
             name,
             description: file.description,
             key: file.key,
+            references: file.references,
+            happens: file.happens,
             columns,
             arrow_schema: Arc::new(Schema::new(fields)),
         }
@@ -172,11 +181,16 @@ mod tests {
                     assert!(kinds.contains(&kind.trim_end_matches('?')), "{name}.{column}: {kind}");
                     assert!(!description.is_empty(), "{name}.{column}");
                 }
-                for key in &table.key {
+                for key in table.key.iter().chain(&table.happens) {
                     assert!(
                         table.columns.iter().any(|(column, kind, _)| column == key && !kind.ends_with('?')),
                         "{name}.{key}"
                     );
+                }
+                for (column, target) in &table.references {
+                    assert!(table.columns.iter().any(|(known, _, _)| known == column), "{name}.{column}");
+                    let target = target.split_once('.').and_then(|(schema, name)| Contract::get().table(schema, name));
+                    assert_eq!(target.map(|target| target.key.len()), Some(1), "{name}.{column}");
                 }
             }
         }

@@ -5,6 +5,7 @@
 
 mod environment;
 mod overrides;
+mod quality;
 mod reader;
 pub mod settings;
 mod sources;
@@ -16,6 +17,7 @@ use url::Url;
 
 use crate::error::{Error, ErrorKind, Result};
 pub use environment::Environment;
+pub use quality::{NamePattern, QualityConfig, RequiredField};
 use settings::Settings;
 
 /// The schemas of the source contract.
@@ -96,6 +98,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// The folder laid over the built-in models.
     pub models: Option<PathBuf>,
+    /// Which rules of schema `quality` are on, and what they are told.
+    pub quality: QualityConfig,
     /// Where topline keeps what it knows of the sources, and later publishes.
     pub warehouse: Option<PathBuf>,
     /// The address of the Flight SQL server.

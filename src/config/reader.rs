@@ -6,6 +6,7 @@ use std::path::Path;
 use toml::{Table, Value};
 
 use super::overrides::{self, Overrides};
+use super::quality::{QUALITY_KEYS, QualityConfig};
 use super::settings::{SETTINGS, Settings};
 use super::{Config, Environment, Limits, default_listen};
 use crate::domain::names::nearest;
@@ -13,7 +14,8 @@ use crate::domain::toml_faults;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Keys that are no settings, by section.
-const OTHER_KEYS: [(&str, &[&str]); 4] = [
+const OTHER_KEYS: [(&str, &[&str]); 5] = [
+    ("quality", &QUALITY_KEYS),
     ("models", &["location"]),
     ("warehouse", &["location"]),
     ("flight", &["listen"]),
@@ -99,6 +101,7 @@ impl Reader {
             settings: Settings::default(),
             sources: Vec::new(),
             models: None,
+            quality: QualityConfig::default(),
             warehouse: None,
             listen: default_listen(),
             limits: Limits::default(),
@@ -155,6 +158,7 @@ impl Reader {
                     }
                 }
             }
+            ("quality", key) if QUALITY_KEYS.contains(&key) => self.quality(&mut config.quality, key, value),
             ("limits", _) => self.limit(&mut config.limits, &place, key, &value),
             _ => self.setting(config, section, key, &value),
         }
@@ -227,7 +231,7 @@ impl Reader {
 }
 
 /// Returns the value as an error shows it: its type, and the value itself where it is short.
-fn described(value: &Value) -> String {
+pub(super) fn described(value: &Value) -> String {
     match value {
         Value::String(text) => format!("\"{text}\""),
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => format!("{} {value}", value.type_str()),

@@ -104,7 +104,7 @@ impl Engine {
             .filter(|source| source.connector == Connector::Raw)
             .map(|SourceConfig { name, .. }| name.clone())
             .collect();
-        let models = ModelSet::load(config.models.as_deref(), &raw)?;
+        let models = ModelSet::load(config.models.as_deref(), &raw, &config.quality)?;
         let runtime = state::runtime(&config)?;
         let catalog = Catalog::open(&config, runtime.cache_manager.get_file_metadata_cache()).await?;
         let tables = catalog.tables().map(|table| table.id.clone()).collect();

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
+use arrow::datatypes::DataType;
 use async_trait::async_trait;
 use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
@@ -15,9 +16,10 @@ use super::native::NativeTable;
 use super::state::Shared;
 use super::{CATALOG, TableKind, faults, gate, meta};
 use crate::catalog::TableId;
-use crate::catalog::contract::{Contract, ContractTable, type_name};
+use crate::catalog::contract::{Contract, ContractColumn, type_name};
 use crate::domain::names::nearest;
 use crate::error::{Error, ErrorKind, Result};
+use crate::models::sidecar::rule_columns;
 use crate::models::{MODELS_ARE_WRONG, Model};
 
 /// The list of catalogs, of which there is one.
@@ -145,7 +147,8 @@ async fn view(shared: &Arc<Shared>, model: &Model) -> Result<Arc<dyn TableProvid
         return Ok(Arc::new(NativeTable::new(operator, plan, beside).map_err(faults::of_query).map_err(fault)?));
     }
     let mut plan = match Contract::get().table(&model.id.schema, &model.id.name) {
-        Some(table) => as_contract(plan, table, &model.file)?,
+        Some(table) => with_columns(plan, &table.columns, &model.file)?,
+        None if model.sidecar.rule.is_some() => with_columns(plan, &columns_of_rules(), &model.file)?,
         None => plan,
     };
     let missing = shared.missing_tables();
@@ -189,32 +192,43 @@ pub(super) async fn plan_of(shared: &Arc<Shared>, sql: &str) -> Result<LogicalPl
     shared.base().statement_to_plan(statement).await.map_err(faults::of_query)
 }
 
-/// Returns a plan with the columns of a contract table, in its order and types.
+fn columns_of_rules() -> Vec<ContractColumn> {
+    let column = |(name, is_nullable, description): (&str, bool, &str)| ContractColumn {
+        name: name.to_owned(),
+        data_type: DataType::Utf8View,
+        is_nullable,
+        description: description.to_owned(),
+    };
+    rule_columns().map(column).collect()
+}
+
+/// Returns a plan with the columns of a contract table or of a rule, in their order and types.
 ///
 /// # Errors
 /// `Model` with every column that is missing or of a type that does not convert.
-fn as_contract(plan: LogicalPlan, table: &ContractTable, file: &str) -> Result<LogicalPlan> {
+fn with_columns(plan: LogicalPlan, wanted: &[ContractColumn], file: &str) -> Result<LogicalPlan> {
     let mut problems = Vec::new();
     let mut columns = Vec::new();
-    for column in &table.columns {
-        let (name, wanted) = (&column.name, &column.data_type);
+    for column in wanted {
+        let (name, kind_wanted) = (&column.name, &column.data_type);
         let found = plan.schema().field_with_unqualified_name(name).ok().map(|field| field.data_type().clone());
         match found {
             None if column.is_nullable => {
-                columns.push(lit(ScalarValue::try_from(wanted).map_err(faults::of_query)?).alias(name));
+                columns.push(lit(ScalarValue::try_from(kind_wanted).map_err(faults::of_query)?).alias(name));
             }
             None => {
                 let others = plan.schema().fields().iter().map(|field| field.name().as_str());
-                let unknown = others.filter(|name| !table.columns.iter().any(|column| column.name == *name));
+                let unknown = others.filter(|name| !wanted.iter().any(|column| column.name == *name));
                 let hint = nearest(name, unknown).map_or_else(String::new, |near| format!("; hint: is it \"{near}\"?"));
-                problems.push(format!("{file}: required column \"{name}\" ({}) is missing{hint}", type_name(wanted)));
+                problems
+                    .push(format!("{file}: required column \"{name}\" ({}) is missing{hint}", type_name(kind_wanted)));
             }
-            Some(kind) if crate::catalog::fits(&kind, wanted) => {
-                columns.push(cast(Expr::Column(Column::new_unqualified(name)), wanted.clone()).alias(name));
+            Some(kind) if crate::catalog::fits(&kind, kind_wanted) => {
+                columns.push(cast(Expr::Column(Column::new_unqualified(name)), kind_wanted.clone()).alias(name));
             }
             Some(kind) => problems.push(format!(
                 "{file}: column \"{name}\": expected {}, found {}",
-                type_name(wanted),
+                type_name(kind_wanted),
                 type_name(&kind)
             )),
         }

@@ -6,6 +6,7 @@
 
 mod files;
 mod order;
+mod rules;
 pub mod sidecar;
 pub mod syntax;
 
@@ -15,7 +16,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::catalog::TableId;
+use crate::config::QualityConfig;
 use crate::error::{Error, ErrorKind, Result};
+use files::ModelFile;
+use rules::Rules;
 use sidecar::Sidecar;
 
 /// What an error says above a list of models' problems.
@@ -49,23 +53,12 @@ impl ModelSet {
     ///
     /// # Errors
     /// `Model` with every problem at once, each with file and line.
-    pub fn load(folder: Option<&Path>, source_schemas: &[String]) -> Result<Self> {
+    pub fn load(folder: Option<&Path>, source_schemas: &[String], quality: &QualityConfig) -> Result<Self> {
         let (mut files, mut problems) = files::built_in();
         if let Some(folder) = folder {
             problems.extend(files::lay_over(&mut files, folder));
         }
-        let (mut models, mut broken) = (BTreeMap::new(), BTreeSet::new());
-        for (id, file) in files {
-            match order::parse(file) {
-                Ok(model) => {
-                    models.insert(id, model);
-                }
-                Err(faults) => {
-                    problems.extend(faults);
-                    broken.insert(id);
-                }
-            }
-        }
+        let (models, broken) = parsed(files, quality, &mut problems);
         problems.extend(order::problems(&models, &broken, source_schemas));
         match Error::list(ErrorKind::Model, MODELS_ARE_WRONG, problems) {
             Some(error) => Err(error),
@@ -76,9 +69,8 @@ impl ModelSet {
     /// Returns the problem of each model that reads a source table that is not there.
     pub fn unknown_tables(&self, tables: &BTreeSet<TableId>) -> Vec<String> {
         let mut problems = Vec::new();
-        let is_unknown = |read: &&TableId| {
-            read.schema != "meta" && !self.models.contains_key(*read) && !tables.contains(*read)
-        };
+        let is_unknown =
+            |read: &&TableId| read.schema != "meta" && !self.models.contains_key(*read) && !tables.contains(*read);
         for model in self.models.values() {
             for read in model.reads.iter().filter(|read| is_unknown(read)) {
                 let of_schema = tables.iter().filter(|table| table.schema == read.schema);
@@ -111,4 +103,43 @@ impl ModelSet {
         }
         reached
     }
+}
+
+/// Parses models, those that are repeated once they are, and notes what is wrong with them.
+///
+/// Returns them with the names of those that are wrong.
+fn parsed(
+    files: BTreeMap<TableId, ModelFile>,
+    quality: &QualityConfig,
+    problems: &mut Vec<String>,
+) -> (BTreeMap<TableId, Model>, BTreeSet<TableId>) {
+    let (mut models, mut broken) = (BTreeMap::new(), BTreeSet::new());
+    let mut sidecars = BTreeMap::new();
+    for (id, file) in &files {
+        let sidecar = order::sidecar_of(file).unwrap_or_else(|problem| {
+            problems.push(problem);
+            broken.insert(id.clone());
+            Sidecar::default()
+        });
+        sidecars.insert(id.clone(), (sidecar, file.is_custom));
+    }
+    let (rules, of_rules) = Rules::new(&sidecars, quality);
+    problems.extend(of_rules);
+    for (id, mut file) in files {
+        let sidecar = sidecars[&id].0.clone();
+        if let Some(each) = sidecar.each {
+            file.sql = rules.repeated(each, &file.sql, &sidecar);
+        }
+        match order::parse(file, sidecar) {
+            Ok(model) if !broken.contains(&id) => {
+                models.insert(id, model);
+            }
+            Ok(_) => {}
+            Err(problem) => {
+                problems.push(problem);
+                broken.insert(id);
+            }
+        }
+    }
+    (models, broken)
 }

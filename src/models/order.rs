@@ -31,31 +31,22 @@ fn floor(schema: &str) -> u8 {
     }
 }
 
-/// Returns the model in a file, or its problems.
-pub(super) fn parse(file: ModelFile) -> Result<Model, Vec<String>> {
-    let mut problems = Vec::new();
-    let sidecar = match file.sidecar.as_deref().map(sidecar::parse) {
-        None => Sidecar::default(),
-        Some(Ok(sidecar)) => sidecar,
-        Some(Err(problem)) => {
-            problems.push(format!("{}:{problem}", file.file.replace(".sql", ".toml")));
-            Sidecar::default()
+/// Returns the sidecar of a file; `Err` is its problem.
+pub(super) fn sidecar_of(file: &ModelFile) -> Result<Sidecar, String> {
+    match file.sidecar.as_deref() {
+        None => Ok(Sidecar::default()),
+        Some(text) => {
+            sidecar::parse(text).map_err(|problem| format!("{}:{problem}", file.file.replace(".sql", ".toml")))
         }
-    };
-    let mut reads = match reads_of(&file.sql) {
-        Ok(reads) => reads,
-        Err(problem) => {
-            problems.push(format!("{}:{problem}", file.file));
-            BTreeSet::new()
-        }
-    };
-    reads.extend(sidecar.beside.iter().filter_map(|name| table_id(name)));
-    if problems.is_empty() {
-        let ModelFile { id, file, sql, is_custom, .. } = file;
-        Ok(Model { id, sql, sidecar, file, is_custom, reads })
-    } else {
-        Err(problems)
     }
+}
+
+/// Returns the model in a file with its sidecar; `Err` is the problem of its SQL.
+pub(super) fn parse(file: ModelFile, sidecar: Sidecar) -> Result<Model, String> {
+    let mut reads = reads_of(&file.sql).map_err(|problem| format!("{}:{problem}", file.file))?;
+    reads.extend(sidecar.beside.iter().filter_map(|name| table_id(name)));
+    let ModelFile { id, file, sql, is_custom, .. } = file;
+    Ok(Model { id, sql, sidecar, file, is_custom, reads })
 }
 
 /// Returns the table that a dotted name stands for.
@@ -198,11 +189,12 @@ mod tests {
         for (name, sql) in rows {
             let id = table_id(name).expect("a dotted name");
             let file = format!("sql/{}.sql", name.replace('.', "/"));
-            match parse(ModelFile { id, file, sql: (*sql).to_owned(), sidecar: None, is_custom: true }) {
+            let file = ModelFile { id, file, sql: (*sql).to_owned(), sidecar: None, is_custom: true };
+            match parse(file, Sidecar::default()) {
                 Ok(model) => {
                     models.insert(model.id.clone(), model);
                 }
-                Err(faults) => problems.extend(faults),
+                Err(fault) => problems.push(fault),
             }
         }
         (models, problems)

@@ -41,6 +41,44 @@ pub struct Sidecar {
     /// The laws that the rows keep.
     #[serde(default)]
     pub checks: Vec<Check>,
+    /// What makes the view a rule: its rows are rows of sources that something is wrong with.
+    pub rule: Option<RuleEntry>,
+    /// What the select is repeated for.
+    pub each: Option<Each>,
+}
+
+/// The entry of a rule.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleEntry {
+    /// How bad an offending row is.
+    #[serde(default)]
+    pub severity: Severity,
+    /// What is done about an offending row.
+    #[serde(default)]
+    pub advice: String,
+    /// The source tables that its rows are of.
+    #[serde(default)]
+    pub tables: Vec<String>,
+    /// Whether it is off until the configuration names it.
+    #[serde(default)]
+    pub is_optional: bool,
+}
+
+/// What a select is repeated for, with the names in braces filled in, as one union.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Each {
+    /// The rules that are on.
+    EnabledRule,
+    /// All rules.
+    Rule,
+    /// The columns of the contract that name a row of another table.
+    ForeignKey,
+    /// The entries of `[quality.required_fields]`.
+    RequiredField,
+    /// The entries of `[quality.name_patterns]`.
+    NamePattern,
 }
 
 /// A law: a query for the rows that break it.
@@ -121,6 +159,20 @@ impl ColumnKind {
         }
     }
 
+    /// Returns the type that a column of this kind has, as SQL writes it.
+    pub fn sql_type(self) -> &'static str {
+        match self {
+            Self::Text => "varchar",
+            Self::Date => "date",
+            Self::Instant => "timestamp(6) with time zone",
+            Self::Money => "decimal(18, 2)",
+            Self::Rate => "decimal(18, 8)",
+            Self::MoneyPer | Self::Ratio | Self::Share | Self::Days | Self::Fraction => "double",
+            Self::Count => "bigint",
+            Self::Flag => "boolean",
+        }
+    }
+
     /// Returns the type that a column of this kind has.
     pub fn data_type(self) -> DataType {
         match self {
@@ -186,5 +238,24 @@ pub struct MetricEntry {
 
 /// Returns the sidecar in a text; `Err` is the problem, which begins with line and column.
 pub fn parse(text: &str) -> Result<Sidecar, String> {
-    toml::from_str(text).map_err(|fault| toml_faults::described(text, &fault))
+    let mut sidecar: Sidecar = toml::from_str(text).map_err(|fault| toml_faults::described(text, &fault))?;
+    if sidecar.rule.is_some() && sidecar.columns.is_empty() {
+        sidecar.columns =
+            rule_columns().map(|column| ColumnDoc(column.0.into(), ColumnKind::Text, column.2.into())).collect();
+    }
+    if sidecar.rule.is_some() && sidecar.grain.is_empty() {
+        sidecar.grain = "row of a source".to_owned();
+    }
+    Ok(sidecar)
+}
+
+/// Returns the columns of every rule: name, whether it may be left out, meaning.
+pub fn rule_columns() -> impl Iterator<Item = (&'static str, bool, &'static str)> {
+    [
+        ("table_name", false, "table that the row is of, with its schema"),
+        ("record_id", false, "key of the row; the parts of a composite key with ', ' between"),
+        ("column_name", true, "column that the rule is about; NULL where it is about the row"),
+        ("details", true, "what is wrong with it, with the values"),
+    ]
+    .into_iter()
 }

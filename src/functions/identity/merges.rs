@@ -1,6 +1,6 @@
 //! Merged rows and their survivors.
 
-use arrow::array::StringViewArray;
+use arrow::array::{Array, StringViewArray};
 
 use super::keys::{IdMap, NONE};
 
@@ -39,6 +39,24 @@ pub(super) fn survivors(ids: &IdMap, merged_into: &StringViewArray) -> Vec<u32> 
     survivor
 }
 
+/// Returns whether each row is inside a cycle of merges; a row merged into itself is a cycle of one.
+pub(super) fn is_in_cycle(ids: &IdMap, merged_into: &StringViewArray, survivors: &[u32]) -> Vec<bool> {
+    let target = |row: usize| {
+        let id = merged_into.is_valid(row).then(|| merged_into.value(row))?;
+        ids.get(id).map(|target| target as usize)
+    };
+    let mut is_inside = vec![false; survivors.len()];
+    // What survives is merged into nothing, unless it is of a cycle.
+    for start in (0..survivors.len()).filter(|row| survivors[*row] as usize == *row) {
+        let mut next = target(start);
+        while let Some(row) = next.filter(|row| !is_inside[*row]) {
+            is_inside[row] = true;
+            next = target(row);
+        }
+    }
+    is_inside
+}
+
 fn smallest(ids: &IdMap, cycle: &[usize]) -> u32 {
     cycle.iter().min_by_key(|row| ids.ids().value(**row)).map_or(NONE, |row| *row as u32)
 }
@@ -64,5 +82,21 @@ mod tests {
         let rows = [("d", Some("c")), ("c", Some("b")), ("b", Some("c")), ("a", Some("d"))];
         assert_eq!(survivor_ids(&rows), ["b", "b", "b", "b"]);
         assert_eq!(survivor_ids(&[("a", Some("a")), ("b", None)]), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_leads_into_a_cycle_is_not_inside() {
+        let rows = [
+            ("d", Some("c")),
+            ("c", Some("b")),
+            ("b", Some("c")),
+            ("a", Some("d")),
+            ("e", Some("e")),
+            ("f", Some("gone")),
+        ];
+        let ids = IdMap::new(rows.iter().map(|(id, _)| Some(*id)).collect());
+        let merged: StringViewArray = rows.iter().map(|(_, target)| *target).collect();
+        let survivors = survivors(&ids, &merged);
+        assert_eq!(is_in_cycle(&ids, &merged, &survivors), [false, true, true, false, true, false]);
     }
 }

@@ -36,12 +36,13 @@ impl Subject {
     /// Returns the columns that are added to the subject's own.
     pub fn added_columns(self) -> Vec<Field> {
         let text = |name: &str, nullable| Field::new(name, DataType::Utf8View, nullable);
-        let is_live = Field::new("is_live", DataType::Boolean, false);
+        let flag = |name: &str| Field::new(name, DataType::Boolean, false);
+        let is_in_cycle = flag("is_in_cycle");
         match self {
-            Self::Accounts => vec![text("live_account_id", true), is_live],
-            Self::Contacts => vec![text("live_contact_id", false)],
-            Self::Leads => vec![text("live_account_id", true), is_live],
-            Self::Customers => vec![text("entity_id", false)],
+            Self::Accounts => vec![text("live_account_id", true), flag("is_live"), is_in_cycle],
+            Self::Contacts => vec![text("live_contact_id", false), is_in_cycle],
+            Self::Leads => vec![text("live_account_id", true), flag("is_live"), is_in_cycle],
+            Self::Customers => vec![text("entity_id", false), is_in_cycle],
             Self::Touches => vec![text("live_account_id", true), text("person_id", true)],
         }
     }
@@ -213,15 +214,19 @@ fn is_live(members: &Members) -> ArrayRef {
     Arc::new(BooleanArray::from_iter((0..members.len()).map(|row| Some(members.is_live(row)))))
 }
 
+fn is_in_cycle(members: &Members, held: &Held) -> Result<(&'static str, ArrayRef)> {
+    Ok(("is_in_cycle", Arc::new(members.is_in_cycle(&Columns(&held.batch))?)))
+}
+
 fn identify_by_merges(subject: Subject, held: &Held) -> Result<Added> {
     if subject == Subject::Contacts {
         let members = Members::new(&Columns(&held.batch), "contact_id")?;
         let survivors = ids_of(members.ids(), (0..members.len()).map(|row| Some(members.survivor(row))))?;
-        return Ok(vec![("live_contact_id", survivors)]);
+        return Ok(vec![("live_contact_id", survivors), is_in_cycle(&members, held)?]);
     }
     let members = Members::new(&Columns(&held.batch), "account_id")?;
     let live = ids_of(members.ids(), (0..members.len()).map(|row| members.live_survivor(row as u32)))?;
-    Ok(vec![("live_account_id", live), ("is_live", is_live(&members))])
+    Ok(vec![("live_account_id", live), ("is_live", is_live(&members)), is_in_cycle(&members, held)?])
 }
 
 fn identify_members(subject: Subject, held: &Held, resolver: &Resolver) -> Result<Added> {
@@ -231,7 +236,7 @@ fn identify_members(subject: Subject, held: &Held, resolver: &Resolver) -> Resul
         let members = Members::new(&columns, "lead_id")?;
         let converted = columns.texts("converted_account_id")?;
         let live = ids_of(accounts, converted.iter().map(|id| id.and_then(|id| resolver.live_account(id))))?;
-        return Ok(vec![("live_account_id", live), ("is_live", is_live(&members))]);
+        return Ok(vec![("live_account_id", live), ("is_live", is_live(&members)), is_in_cycle(&members, held)?]);
     }
     let members = Members::new(&columns, "customer_id")?;
     let (account_ids, emails) = (columns.texts("account_id")?, columns.texts("email")?);
@@ -248,7 +253,7 @@ fn identify_members(subject: Subject, held: &Held, resolver: &Resolver) -> Resul
             None => entities.append_value(format!("billing:{}", members.ids().value(survivor))),
         }
     }
-    Ok(vec![("entity_id", Arc::new(entities.finish()))])
+    Ok(vec![("entity_id", Arc::new(entities.finish())), is_in_cycle(&members, held)?])
 }
 
 /// The columns of touches that say whose they are.

@@ -8,7 +8,7 @@ use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{DataFusionError, Result};
 
 use super::keys::{IdMap, NONE, TextMap};
-use super::merges::survivors;
+use super::merges::{is_in_cycle, survivors};
 use crate::functions::operator::{Held, column};
 use crate::functions::texts::{email_domain, is_company_domain, normal_email};
 
@@ -50,6 +50,11 @@ impl Members {
     /// Returns whether the row counts by itself: neither merged into another nor deleted.
     pub(super) fn is_live(&self, row: usize) -> bool {
         self.survivors[row] as usize == row && !self.is_deleted.value(row)
+    }
+
+    /// Returns whether each row is inside a cycle of merges.
+    pub(super) fn is_in_cycle(&self, columns: &Columns) -> Result<BooleanArray> {
+        Ok(is_in_cycle(&self.ids, &columns.texts("merged_into_id")?, &self.survivors).into())
     }
 
     pub(super) fn len(&self) -> usize {
