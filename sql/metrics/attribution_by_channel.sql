@@ -1,9 +1,11 @@
 with credit as (
     select month, model, channel, weight, credit from core.credit_sums
+    union all
+    select month, model, channel, weight, credit from core.channel_credit
 ),
 
 models as (
-    select model from core.touch_models
+    select model from core.attribution_models
 ),
 
 spend_by_channel as (

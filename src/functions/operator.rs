@@ -34,10 +34,20 @@ pub trait Operator: fmt::Debug + Send + Sync + 'static {
     /// Returns the child whose partitions become partitions of the output; `None` is one partition.
     fn streamed_child(&self) -> Option<usize>;
 
-    /// Returns the columns of the streamed child by which its rows are ordered; all rows with the same value of the first
+    /// Returns the columns of the ordered child by which its rows are ordered; all rows with the same value of the first
     /// are in one partition. Empty where the order does not matter.
     fn input_order(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Returns the child that [`Operator::input_order`] is asked of.
+    fn ordered_child(&self) -> Option<usize> {
+        self.streamed_child()
+    }
+
+    /// Returns the operator as it was before it ran; `None` where a run leaves nothing behind that another must not see.
+    fn renewed(&self) -> Option<Arc<dyn Operator>> {
+        None
     }
 
     /// Returns the rows of a partition.
@@ -80,9 +90,9 @@ impl OperatorExec {
 impl OperatorExec {
     /// Calls `made_of` for each child with the order that the operator asks of it.
     fn per_child<T>(&self, made_of: impl Fn(Vec<PhysicalSortExpr>) -> T) -> Vec<T> {
-        let streamed = self.operator.streamed_child();
+        let ordered = self.operator.ordered_child();
         let order_of = |place: usize, child: &Arc<dyn ExecutionPlan>| {
-            let names = if streamed == Some(place) { self.operator.input_order() } else { &[] };
+            let names = if ordered == Some(place) { self.operator.input_order() } else { &[] };
             let column = |name: &&str| Some(Column::new(name, child.schema().index_of(name).ok()?));
             names.iter().filter_map(column).map(|column| PhysicalSortExpr::new_default(Arc::new(column))).collect()
         };
@@ -142,6 +152,13 @@ impl ExecutionPlan for OperatorExec {
             );
         }
         Ok(Arc::new(Self::new(Arc::clone(&self.operator), children)))
+    }
+
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        match self.operator.renewed() {
+            Some(operator) => Ok(Arc::new(Self::new(operator, self.children.clone()))),
+            None => Ok(self),
+        }
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

@@ -210,6 +210,13 @@ pub enum OperatorKind {
     Credit,
     /// Credit of conversions in sums; beside: conversions, contact roles.
     CreditSums,
+    /// Credit of conversions by channel, of the models that look at all paths; beside: accounts, contacts, leads,
+    /// conversions.
+    ChannelCredit,
+    /// As `credit` for deals when they are created, of the models that need no closing.
+    PipelineCredit,
+    /// As `credit_sums` for deals when they are created, of the models that need no closing.
+    PipelineCreditSums,
 }
 
 /// The registry entry of a metric.

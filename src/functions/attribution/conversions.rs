@@ -118,6 +118,11 @@ impl Conversions {
         (first <= touched_at && touched_at <= last).then_some(account)
     }
 
+    /// Returns the number of an account; `None` where it has no conversion.
+    pub(super) fn account(&self, account_id: &str) -> Option<u32> {
+        self.accounts.get(account_id)
+    }
+
     /// Returns the rows of an account.
     pub(super) fn rows_of(&self, account: u32) -> Range<usize> {
         self.ranges[account as usize].clone()

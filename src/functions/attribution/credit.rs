@@ -1,12 +1,10 @@
 //! Credit: one account after the other, every touch of every conversion gets its weight and its cents.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::AsArray;
-use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
@@ -16,7 +14,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use futures::{StreamExt, stream};
 
 use super::conversions::{Conversions, SharedConversions};
-use super::eligible::{ACCOUNT, TouchColumns, accounts};
+use super::eligible::{ACCOUNT, TouchColumns, WholeAccounts, rows_by_account};
 use super::output::Output;
 pub use super::output::{Grain, credit_columns};
 use super::weights::{Model, Path, for_each_share};
@@ -76,6 +74,11 @@ impl Operator for CreditOperator {
         &[ACCOUNT, "touched_at"]
     }
 
+    fn renewed(&self) -> Option<Arc<dyn Operator>> {
+        // How many partitions are done is counted for one run. The conversions stay: no run changes them.
+        Some(Arc::new(Self::new(self.schema(), Arc::clone(&self.conversions), self.options.clone())))
+    }
+
     fn execute(
         &self,
         children: &[Arc<dyn ExecutionPlan>],
@@ -90,7 +93,7 @@ impl Operator for CreditOperator {
             progress: Arc::clone(&self.progress),
             partitions: children[0].output_partitioning().partition_count(),
             output: Output::new(self.schema(), self.options.grain, batch_size),
-            pending: None,
+            accounts: WholeAccounts::default(),
             seen: Vec::new(),
             without_touch: Vec::new(),
             ready: VecDeque::new(),
@@ -109,8 +112,7 @@ struct Run {
     progress: Arc<Progress>,
     partitions: usize,
     output: Output,
-    /// Touches of the account that may go on in the next batch.
-    pending: Option<RecordBatch>,
+    accounts: WholeAccounts,
     seen: Vec<u32>,
     without_touch: Vec<u32>,
     ready: VecDeque<RecordBatch>,
@@ -132,39 +134,20 @@ impl Run {
                 return datafusion::common::internal_err!("credit is computed before conversions are there");
             };
             match batch {
-                Some(batch) => self.take_in(batch, conversions)?,
+                Some(batch) => {
+                    for whole in self.accounts.take_in(&batch)? {
+                        self.credit_accounts(&whole, conversions)?;
+                    }
+                }
                 None => self.finish(conversions)?,
             }
         }
     }
 
-    /// Credits the accounts that end within the batch and keeps the last one for later.
-    fn take_in(&mut self, batch: RecordBatch, conversions: &Conversions) -> Result<()> {
-        let numbers = accounts(&batch);
-        let (Some(first), Some(last)) = (numbers.first().copied(), numbers.last().copied()) else { return Ok(()) };
-        let first_end = numbers.partition_point(|number| *number <= first);
-        let last_start = numbers.partition_point(|number| *number < last);
-        let mut from = 0;
-        if let Some(mut pending) = self.pending.take() {
-            if accounts(&pending).first() == Some(&first) {
-                pending = concat_batches(&batch.schema(), [&pending, &batch.slice(0, first_end)])?;
-                from = first_end;
-                if first == last {
-                    self.pending = Some(pending);
-                    return Ok(());
-                }
-            }
-            self.credit_accounts(&pending, 0..pending.num_rows(), conversions)?;
-        }
-        self.credit_accounts(&batch, from..last_start, conversions)?;
-        self.pending = Some(batch.slice(last_start, batch.num_rows() - last_start));
-        Ok(())
-    }
-
     /// Credits what is left; the last partition also credits the conversions of accounts without a touch.
     fn finish(&mut self, conversions: &Conversions) -> Result<()> {
-        if let Some(pending) = self.pending.take() {
-            self.credit_accounts(&pending, 0..pending.num_rows(), conversions)?;
+        if let Some(last) = self.accounts.finish()? {
+            self.credit_accounts(&last, conversions)?;
         }
         let mut without_touch = std::mem::take(&mut self.without_touch);
         {
@@ -183,16 +166,11 @@ impl Run {
         Ok(())
     }
 
-    /// Credits the accounts in these rows of a batch, each of which is there whole.
-    fn credit_accounts(&mut self, touches: &RecordBatch, rows: Range<usize>, conversions: &Conversions) -> Result<()> {
-        let numbers = accounts(touches);
+    /// Credits the accounts of a batch, each of which is there whole.
+    fn credit_accounts(&mut self, touches: &RecordBatch, conversions: &Conversions) -> Result<()> {
         let columns = TouchColumns::of(touches)?;
-        let mut from = rows.start;
-        while from < rows.end {
-            let account = numbers[from];
-            let end = from + numbers[from..rows.end].partition_point(|number| *number <= account);
-            self.credit_account(account, &columns.in_order(from..end), &columns, conversions)?;
-            from = end;
+        for (account, rows) in rows_by_account(touches) {
+            self.credit_account(account, &columns.in_order(rows), &columns, conversions)?;
         }
         self.ready.extend(self.output.end_batch(touches, conversions)?);
         Ok(())

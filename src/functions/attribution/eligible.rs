@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, UInt32Array};
-use arrow::compute::take;
+use arrow::compute::{concat_batches, take};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType, UInt32Type};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, Result};
@@ -109,9 +109,59 @@ fn eligible(touches: &RecordBatch, conversions: &Conversions, schema: &SchemaRef
     compact(&RecordBatch::try_new(Arc::clone(schema), columns)?)
 }
 
-/// Returns the account numbers of a batch of eligible touches.
-pub(super) fn accounts(batch: &RecordBatch) -> &[u32] {
+/// Cuts touches that arrive ordered by account into batches in which every account is whole.
+#[derive(Debug, Default)]
+pub(super) struct WholeAccounts {
+    /// Touches of the account that may go on in the next batch.
+    open: Vec<RecordBatch>,
+}
+
+impl WholeAccounts {
+    /// Takes in a batch and returns the accounts that end within it.
+    pub(super) fn take_in(&mut self, batch: &RecordBatch) -> Result<Vec<RecordBatch>> {
+        let numbers = accounts(batch);
+        let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else { return Ok(Vec::new()) };
+        let first_end = numbers.partition_point(|number| number <= first);
+        let last_start = numbers.partition_point(|number| number < last);
+        let mut from = 0;
+        if self.open.first().is_some_and(|open| accounts(open).first() == Some(first)) {
+            self.open.push(batch.slice(0, first_end));
+            from = first_end;
+            if first == last {
+                return Ok(Vec::new());
+            }
+        }
+        let mut whole = Vec::from_iter(self.finish()?);
+        if from < last_start {
+            whole.push(batch.slice(from, last_start - from));
+        }
+        self.open.push(batch.slice(last_start, batch.num_rows() - last_start));
+        Ok(whole)
+    }
+
+    /// Returns the last account.
+    pub(super) fn finish(&mut self) -> Result<Option<RecordBatch>> {
+        let open = std::mem::take(&mut self.open);
+        match open.as_slice() {
+            [] => Ok(None),
+            [whole] => Ok(Some(whole.clone())),
+            [first, ..] => Ok(Some(concat_batches(&first.schema(), &open)?)),
+        }
+    }
+}
+
+/// Returns the account numbers of a batch of touches.
+fn accounts(batch: &RecordBatch) -> &[u32] {
     batch.column(0).as_primitive::<UInt32Type>().values()
+}
+
+/// Returns each account of a batch with its rows.
+pub(super) fn rows_by_account(batch: &RecordBatch) -> impl Iterator<Item = (u32, Range<usize>)> {
+    let mut end = 0;
+    accounts(batch).chunk_by(|one, other| one == other).map(move |rows| {
+        end += rows.len();
+        (rows[0], end - rows.len()..end)
+    })
 }
 
 /// The columns of eligible touches that a path is made of.

@@ -13,12 +13,10 @@ use hashbrown::HashMap;
 
 use super::conversions::Conversions;
 use super::eligible::TouchColumns;
+use super::names::{Names, UNATTRIBUTED};
 use super::weights::{Model, Share};
 use crate::functions::money::MONEY;
 use crate::functions::settings::instant_type;
-
-/// The channel and campaign of a conversion without a touch.
-const UNATTRIBUTED: &str = "(unattributed)";
 
 /// The campaign of a touch without one, where credit is summed by campaign.
 const NO_CAMPAIGN: &str = "(none)";
@@ -253,25 +251,6 @@ fn model_names(models: &[u32]) -> Result<ArrayRef> {
     Ok(take(&names, &UInt32Array::from(models.to_vec()), None)?)
 }
 
-/// Texts as numbers.
-#[derive(Debug, Default)]
-struct Names {
-    numbers: HashMap<Box<str>, u32>,
-    names: Vec<Box<str>>,
-}
-
-impl Names {
-    fn number(&mut self, name: &str) -> u32 {
-        if let Some(number) = self.numbers.get(name) {
-            return *number;
-        }
-        let number = self.names.len() as u32;
-        self.names.push(name.into());
-        self.numbers.insert(name.into(), number);
-        number
-    }
-}
-
 /// Sums by month, channel, campaign and whether the conversion is the account's first.
 #[derive(Debug, Default)]
 struct Sums {
@@ -343,7 +322,7 @@ impl Sums {
             .filter(|(group, model)| self.weights[group * Model::ALL.len() + *model as usize] > 0.0)
             .collect();
         let at = |(group, model): &(usize, Model)| group * Model::ALL.len() + *model as usize;
-        let name = |number: u32| self.names.names.get(number as usize).map_or("", |name| name);
+        let name = |number: u32| self.names.name(number);
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
         for field in schema.fields() {
             columns.push(match field.name().as_str() {

@@ -44,6 +44,9 @@ impl Model {
         Self::FullPath,
     ];
 
+    /// The models of pipeline: all but the last, whose milestone CW a deal that is not won does not have.
+    pub const OF_PIPELINE: &'static [Self] = Self::ALL.split_at(9).0;
+
     /// Returns whether the model asks for the creation of the lead.
     pub fn has_lead_milestone(self) -> bool {
         matches!(self, Self::UShapedHubspot | Self::UShapedMarketo | Self::WShaped | Self::FullPath)
