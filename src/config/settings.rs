@@ -267,7 +267,8 @@ impl Settings {
         let timezone = self.text("reporting.timezone").parse().unwrap_or(Tz::UTC);
         let week_start =
             if self.text("reporting.week_start") == "sunday" { WeekStart::Sunday } else { WeekStart::Monday };
-        Calendar { timezone, week_start }
+        let fiscal_year_start = self.number("reporting.fiscal_year_start") as i32;
+        Calendar { timezone, week_start, fiscal_year_start }
     }
 
     /// Returns a text setting; empty where the setting is not a text.

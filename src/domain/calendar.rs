@@ -26,6 +26,8 @@ pub struct Calendar {
     pub timezone: Tz,
     /// The first day of a week.
     pub week_start: WeekStart,
+    /// The month, 1 to 12, with which a fiscal year and its first quarter start.
+    pub fiscal_year_start: i32,
 }
 
 /// Returns the calendar date of a day number; days out of chrono's range are clamped to it.
@@ -77,6 +79,12 @@ impl Calendar {
             WeekStart::Sunday => 4,
         };
         day - (day + offset).rem_euclid(7)
+    }
+
+    /// Returns the first day of the fiscal quarter that a day is in.
+    pub fn quarter_of(&self, day: i32) -> i32 {
+        let month = i32::try_from(date_of(day).month()).unwrap_or(1);
+        add_months(day, -(month - self.fiscal_year_start).rem_euclid(3))
     }
 
     /// Returns the first instant of a local day.
@@ -133,7 +141,8 @@ mod tests {
 
     #[test]
     fn a_missing_midnight_is_the_first_instant_after_the_gap() {
-        let calendar = Calendar { timezone: Tz::America__Sao_Paulo, week_start: WeekStart::Sunday };
+        let calendar =
+            Calendar { timezone: Tz::America__Sao_Paulo, week_start: WeekStart::Sunday, fiscal_year_start: 1 };
         // On 2018-11-04 the clocks went from 00:00 to 01:00, from UTC-3 to UTC-2.
         assert_eq!(calendar.start_of_day(day("2018-11-04")), instant("2018-11-04T03:00:00Z"));
         assert_eq!(calendar.day(instant("2018-11-04T03:00:00Z")), day("2018-11-04"));
@@ -142,8 +151,8 @@ mod tests {
 
     #[test]
     fn weeks_start_where_they_are_told() {
-        let monday = Calendar { timezone: Tz::UTC, week_start: WeekStart::Monday };
-        let sunday = Calendar { timezone: Tz::UTC, week_start: WeekStart::Sunday };
+        let monday = Calendar { timezone: Tz::UTC, week_start: WeekStart::Monday, fiscal_year_start: 1 };
+        let sunday = Calendar { week_start: WeekStart::Sunday, ..monday };
         assert_eq!(monday.week_of(day("2026-11-01")), day("2026-10-26"));
         assert_eq!(sunday.week_of(day("2026-11-01")), day("2026-11-01"));
         assert_eq!(monday.week_of(day("1969-12-31")), day("1969-12-29"));
@@ -154,5 +163,18 @@ mod tests {
         assert_eq!(add_months(day("2024-02-29"), 1), day("2024-03-01"));
         assert_eq!(add_months(day("2024-01-15"), -1), day("2023-12-01"));
         assert_eq!(month_of(day("2024-02-29")), day("2024-02-01"));
+    }
+    #[test]
+    fn quarters_start_where_the_fiscal_year_does() {
+        let quarter = |fiscal_year_start, text| {
+            let calendar = Calendar { timezone: Tz::UTC, week_start: WeekStart::Monday, fiscal_year_start };
+            calendar.quarter_of(day(text))
+        };
+        assert_eq!(quarter(1, "2026-03-31"), day("2026-01-01"));
+        assert_eq!(quarter(1, "2026-10-01"), day("2026-10-01"));
+        assert_eq!(quarter(2, "2026-01-15"), day("2025-11-01"));
+        assert_eq!(quarter(2, "2026-02-01"), day("2026-02-01"));
+        assert_eq!(quarter(12, "2026-11-30"), day("2026-09-01"));
+        assert_eq!(quarter(12, "2026-02-28"), day("2025-12-01"));
     }
 }

@@ -3,7 +3,7 @@
 //! | function | returns |
 //! | --- | --- |
 //! | `local_day(instant)`, `local_week(instant)`, `local_month(instant)` | the day, or the first day of the week or month, a date |
-//! | `week_of(date)`, `month_of(date)` | the first day of the week or month that a day is in |
+//! | `week_of(date)`, `month_of(date)`, `quarter_of(date)` | the first day of the week, month or fiscal quarter that a day is in |
 //! | `day_start(date)` | the first instant of a day |
 //! | `add_months(date, n)` | the first day of the month n months later |
 //! | `day_series(from, to)`, `week_series(from, to)`, `month_series(from, to)` | the days from one to the other, both included, or the first days of the weeks or months that they are in; a list |
@@ -32,6 +32,7 @@ enum Cut {
     LocalMonth,
     WeekOf,
     MonthOf,
+    QuarterOf,
     DayStart,
     AddMonths,
     DaySeries,
@@ -58,6 +59,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         ("days_between", Cut::DaysBetween, vec![instant.clone(), instant]),
         ("week_of", Cut::WeekOf, vec![date.clone()]),
         ("month_of", Cut::MonthOf, vec![date.clone()]),
+        ("quarter_of", Cut::QuarterOf, vec![date.clone()]),
         ("day_start", Cut::DayStart, vec![date.clone()]),
         ("add_months", Cut::AddMonths, vec![date.clone(), DataType::Int64]),
         ("day_series", Cut::DaySeries, vec![date.clone(), date.clone()]),
@@ -112,6 +114,7 @@ impl ScalarUDFImpl for CalendarFunction {
             Cut::LocalMonth => Arc::new(by_instant(first, |micros| calendar.month(micros))),
             Cut::WeekOf => Arc::new(by_day(first, |day| calendar.week_of(day))),
             Cut::MonthOf => Arc::new(by_day(first, calendar::month_of)),
+            Cut::QuarterOf => Arc::new(by_day(first, |day| calendar.quarter_of(day))),
             Cut::DayStart => {
                 let starts: TimestampMicrosecondArray =
                     first.as_primitive::<Date32Type>().unary_opt(|day| Some(calendar.start_of_day(day)));
@@ -198,7 +201,7 @@ mod tests {
     }
 
     fn weeks(from: Option<&str>, to: Option<&str>) -> Option<Vec<i32>> {
-        let calendar = Calendar { timezone: chrono_tz::Tz::UTC, week_start: WeekStart::Monday };
+        let calendar = Calendar { timezone: chrono_tz::Tz::UTC, week_start: WeekStart::Monday, fiscal_year_start: 1 };
         let column = |text: Option<&str>| -> ArrayRef { Arc::new(Date32Array::from(vec![text.map(day)])) };
         let lists = series(&column(from), &column(to), |day| calendar.week_of(day), |day| day + 7)
             .expect("a series of the test is short");
