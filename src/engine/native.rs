@@ -19,7 +19,7 @@ use crate::functions::attribution::credit::{Grain, credit_columns};
 use crate::functions::attribution::weights::Model;
 use crate::functions::identity::first_touches::{FirstTouches, TOUCH_COLUMNS, first_touch_columns};
 use crate::functions::identity::operator::{IdentityOperator, Subject};
-use crate::functions::mrr::{ITEM_COLUMNS, MrrMonths, RATE_COLUMNS, mrr_columns};
+use crate::functions::mrr::{ITEM_COLUMNS, MrrPeriods, Period, mrr_columns, rate_columns};
 use crate::functions::operator::OperatorExec;
 use crate::models::sidecar::OperatorKind;
 
@@ -38,7 +38,7 @@ enum Work {
     Credit(Grain, &'static [Model]),
     ChannelCredit,
     FirstTouches,
-    MrrMonths,
+    Mrr(Period),
 }
 
 impl NativeTable {
@@ -50,7 +50,8 @@ impl NativeTable {
             OperatorKind::IdentifyCustomers => Work::Identify(Subject::Customers),
             OperatorKind::IdentifyTouches => Work::Identify(Subject::Touches),
             OperatorKind::FirstTouches => Work::FirstTouches,
-            OperatorKind::MrrMonths => Work::MrrMonths,
+            OperatorKind::MrrMonths => Work::Mrr(Period::Month),
+            OperatorKind::MrrWeeks => Work::Mrr(Period::Week),
             OperatorKind::Credit => Work::Credit(Grain::Touch, &Model::ALL),
             OperatorKind::CreditSums => Work::Credit(Grain::Sums, &Model::ALL),
             OperatorKind::PipelineCredit => Work::Credit(Grain::Touch, Model::OF_PIPELINE),
@@ -65,7 +66,7 @@ impl NativeTable {
             Work::Credit(grain, _) => (credit_columns(grain), 3),
             Work::ChannelCredit => (channel_credit_columns(), Subject::Touches.beside_columns().len() + 1),
             Work::FirstTouches => (first_touch_columns(), Subject::Touches.beside_columns().len()),
-            Work::MrrMonths => (mrr_columns(), 1),
+            Work::Mrr(period) => (mrr_columns(period), 1),
         };
         if beside.len() != count {
             return plan_err!("the operator reads {count} tables beside its select, found {}", beside.len());
@@ -139,7 +140,7 @@ impl TableProvider for NativeTable {
         let is_taken = |filter: &Expr| match self.work {
             // Rows of a table that is identified as a whole belong together: none may be left out before.
             Work::Identify(Subject::Touches) => is_on(filter, &of_subject),
-            Work::Identify(_) | Work::FirstTouches | Work::MrrMonths => false,
+            Work::Identify(_) | Work::FirstTouches | Work::Mrr(_) => false,
             Work::Credit(..) => is_on(filter, &["model"]) || is_on(filter, &credit::OF_CONVERSION),
             // A month's rows depend on the paths of all months.
             Work::ChannelCredit => is_on(filter, &["model"]),
@@ -174,9 +175,9 @@ impl TableProvider for NativeTable {
                 let children = self.children(state, &columns, Subject::Touches.beside_columns()).await?;
                 Ok(Arc::new(OperatorExec::new(Arc::new(FirstTouches::new(&names)), children)))
             }
-            Work::MrrMonths => {
-                let children = self.children(state, &ITEM_COLUMNS, &[&RATE_COLUMNS]).await?;
-                Ok(Arc::new(OperatorExec::new(Arc::new(MrrMonths::new(&names)), children)))
+            Work::Mrr(period) => {
+                let children = self.children(state, &ITEM_COLUMNS, &[&rate_columns(period)]).await?;
+                Ok(Arc::new(OperatorExec::new(Arc::new(MrrPeriods::new(period, &names)), children)))
             }
         }
     }

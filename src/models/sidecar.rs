@@ -206,6 +206,8 @@ pub enum OperatorKind {
     FirstTouches,
     /// MRR of each entity and month; beside: rates at the ends of months.
     MrrMonths,
+    /// MRR of each entity and week; beside: rates at the ends of weeks.
+    MrrWeeks,
     /// Credit of conversions by touch; beside: conversions, contact roles.
     Credit,
     /// Credit of conversions in sums; beside: conversions, contact roles.
