@@ -222,7 +222,8 @@ pub fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
 /// None but of Arrow's own.
 pub fn chunks(batch: &RecordBatch, rows: usize) -> Result<Vec<RecordBatch>> {
     let count = batch.num_rows();
-    if count <= rows {
+    // Rows without columns take no memory, however many they are.
+    if count <= rows || batch.num_columns() == 0 {
         return Ok(vec![batch.clone()]);
     }
     let starts = (0..count).step_by(rows);
@@ -233,4 +234,17 @@ pub fn chunks(batch: &RecordBatch, rows: usize) -> Result<Vec<RecordBatch>> {
             compact(&take_record_batch(batch, &places)?)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_are_only_counted_keep_their_number() {
+        let options = RecordBatchOptions::new().with_row_count(Some(20_000));
+        let batch = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options);
+        let chunks = chunks(&batch.expect("a batch without columns"), 8192).expect("rows that are counted");
+        assert_eq!(chunks.iter().map(RecordBatch::num_rows).sum::<usize>(), 20_000);
+    }
 }

@@ -19,7 +19,7 @@ use crate::catalog::TableId;
 use crate::config::QualityConfig;
 use crate::error::{Error, ErrorKind, Result};
 use files::ModelFile;
-use rules::Rules;
+use rules::{Beside, Rules};
 use sidecar::Sidecar;
 
 /// What an error says above a list of models' problems.
@@ -121,12 +121,12 @@ fn parsed(
             broken.insert(id.clone());
             Sidecar::default()
         });
-        sidecars.insert(id.clone(), (sidecar, file.is_custom));
+        sidecars.insert(id.clone(), Beside { sidecar, file: file.file.clone(), is_custom: file.is_custom });
     }
-    let (rules, of_rules) = Rules::new(&sidecars, quality);
+    let (rules, of_rules) = Rules::new(&sidecars, &broken, quality);
     problems.extend(of_rules);
     for (id, mut file) in files {
-        let sidecar = sidecars[&id].0.clone();
+        let sidecar = sidecars[&id].sidecar.clone();
         if let Some(each) = sidecar.each {
             file.sql = rules.repeated(each, &file.sql, &sidecar);
         }

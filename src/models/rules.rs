@@ -3,7 +3,7 @@
 //! A rule is a model whose sidecar has `[rule]`. A model whose sidecar has `each` is a pattern of a select: names in
 //! braces stand for what differs, and the model is the union of all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::DataType;
 
@@ -29,6 +29,14 @@ pub(super) struct Rules<'a> {
     quality: &'a QualityConfig,
 }
 
+/// A model's sidecar, as far as its rules are concerned.
+pub(super) struct Beside {
+    pub(super) sidecar: Sidecar,
+    /// The model's file.
+    pub(super) file: String,
+    pub(super) is_custom: bool,
+}
+
 struct Rule<'a> {
     name: &'a str,
     description: &'a str,
@@ -38,18 +46,22 @@ struct Rule<'a> {
 }
 
 impl<'a> Rules<'a> {
-    /// Returns the rules among models, given by their sidecars and whether they are the user's, and what is wrong with
-    /// the configuration of them.
+    /// Returns the rules among models, and what is wrong with the configuration of them.
+    ///
+    /// `broken` are models whose sidecar does not parse: they may be rules.
     pub(super) fn new(
-        sidecars: &'a BTreeMap<TableId, (Sidecar, bool)>,
+        sidecars: &'a BTreeMap<TableId, Beside>,
+        broken: &BTreeSet<TableId>,
         quality: &'a QualityConfig,
     ) -> (Self, Vec<String>) {
         let mut rules = Vec::new();
         let mut problems = Vec::new();
-        for (id, (sidecar, is_custom)) in sidecars {
+        for (id, Beside { sidecar, file, is_custom }) in sidecars {
             let Some(entry) = &sidecar.rule else { continue };
             if id.schema != SCHEMA {
-                problems.push(format!("\"{id}\" has [rule]; hint: rules are models of schema {SCHEMA}"));
+                let file = file.replace(".sql", ".toml");
+                problems.push(format!("{file}: \"{id}\" has [rule]; hint: rules are models of schema {SCHEMA}"));
+                continue;
             }
             let is_told = match sidecar.each {
                 Some(Each::RequiredField) => !quality.required_fields.is_empty(),
@@ -61,8 +73,10 @@ impl<'a> Rules<'a> {
             let (name, description) = (id.name.as_str(), sidecar.description.as_str());
             rules.push(Rule { name, description, entry, is_custom: *is_custom, is_enabled });
         }
+        let may_be_rule = |name: &str| broken.iter().any(|id| id.schema == SCHEMA && id.name == name);
         for (key, names) in [("enable", &quality.enable), ("disable", &quality.disable)] {
-            for name in names.iter().filter(|name| !rules.iter().any(|rule| rule.name == **name)) {
+            let is_unknown = |name: &&String| !rules.iter().any(|rule| rule.name == **name) && !may_be_rule(name);
+            for name in names.iter().filter(is_unknown) {
                 let known = rules.iter().map(|rule| rule.name);
                 problems.push(format!("[quality] {key}: there is no rule \"{name}\"{}", did_you_mean(name, known)));
             }

@@ -12,5 +12,6 @@ mod laws;
 mod models;
 mod playbooks;
 mod project;
+mod rules;
 mod slt;
 mod support;

@@ -86,6 +86,56 @@ fn a_section_of_another_kind_is_named() {
 }
 
 #[test]
+fn every_slip_of_the_rules_is_named_at_once() {
+    let text = format!(
+        r#"{CRM}
+[quality]
+enabled = []
+enable = "orphan_key"
+disable = ["negative_leg", 3]
+required_fields = ["amount"]
+mismatch_share = 2
+
+[quality.name_patterns]
+"campaigns.name" = "^x"
+accounts.name = "(unclosed"
+contacts = {{ email = 7 }}
+"#
+    );
+    assert_says(
+        &fault(&text),
+        r#"Config: the configuration is wrong: 8 problems
+  DIR/topline.toml: [quality] disable: expected a text, found integer 3
+  DIR/topline.toml: [quality] enable: expected a list of names of rules, found "orphan_key"
+  DIR/topline.toml: unknown key "enabled" in [quality]; hint: did you mean "enable"?
+  DIR/topline.toml: [quality] mismatch_share: expected a number from 0 to 1, found "2"
+  DIR/topline.toml: [quality.name_patterns] accounts.name: "(unclosed" is no regular expression: unclosed group
+  DIR/topline.toml: [quality.name_patterns] campaigns.name: expected a section, found "^x"; hint: write campaigns.name = "^[a-z_]+$", with no quotes around the name
+  DIR/topline.toml: [quality.name_patterns] contacts.email: expected a text, found integer 7
+  DIR/topline.toml: [quality] required_fields: expected a section, found array; hint: write Negotiation = ["amount", "close_date"]"#,
+    );
+}
+
+#[test]
+fn a_rule_is_either_on_or_off() {
+    let text = format!("{CRM}[quality]\nenable = [\"orphan_key\"]\ndisable = [\"orphan_key\"]\n");
+    assert_says(
+        &fault(&text),
+        r#"Config: DIR/topline.toml: [quality]: rule "orphan_key" is both in enable and in disable"#,
+    );
+}
+
+#[test]
+fn a_variable_names_rules_with_commas_between() {
+    let project = Project::new();
+    project.text("topline.toml", &format!("{CRM}[quality]\nenable = [\"name_pattern\"]\n"));
+    let variables = [("TOPLINE_QUALITY_ENABLE", "orphan_key, impossible_order"), ("TOPLINE_QUALITY_DISABLE", "")];
+    let config = project.config(&variables).expect("a good configuration");
+    assert_eq!(config.quality.enable, ["orphan_key", "impossible_order"]);
+    assert!(config.quality.disable.is_empty());
+}
+
+#[test]
 fn a_key_given_twice_is_named() {
     assert_says(&fault(&format!("{CRM}location = \"elsewhere\"\n")), "Config: DIR/topline.toml:4:1: duplicate key");
 }

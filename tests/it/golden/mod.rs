@@ -7,6 +7,8 @@ mod attribution;
 mod attribution_sums;
 mod cac;
 mod identity;
+mod quality;
+mod reconciliation;
 mod recurring;
 mod retention;
 mod time_to_revenue;
@@ -40,8 +42,13 @@ async fn company(as_of: &str, tables: &[(&str, &str)]) -> Company {
 
 /// Opens a company that lacks some contract tables.
 async fn company_without(missing: &[&str], as_of: &str, tables: &[(&str, &str)]) -> Company {
+    company_told("", missing, as_of, tables).await
+}
+
+/// Opens a company with more in its configuration that lacks some contract tables.
+async fn company_told(more: &str, missing: &[&str], as_of: &str, tables: &[(&str, &str)]) -> Company {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut config = format!("[reporting]\nas_of = \"{as_of}\"\n");
+    let mut config = format!("[reporting]\nas_of = \"{as_of}\"\n{more}\n");
     for schema in ["crm", "billing", "campaign", "finance"] {
         std::fs::create_dir(folder.path().join(schema)).expect("a folder of the source");
         write!(config, "[sources.{schema}]\nconnector = \"canonical\"\nlocation = \"{schema}\"\n").expect("a text");
