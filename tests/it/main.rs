@@ -4,6 +4,7 @@ mod bad_input;
 mod changing_files;
 mod cli;
 mod company;
+mod differential;
 mod flight;
 mod golden;
 mod good_input;

@@ -30,13 +30,13 @@ use topline::engine::Engine;
 use crate::support::{rows, session};
 
 /// A company in Parquet files, opened. The folder goes when it is dropped.
-struct Company {
-    engine: Engine,
+pub struct Company {
+    pub engine: Engine,
     _folder: TempDir,
 }
 
 /// Opens a company whose history ends at `as_of`; contract tables that are not given are empty.
-async fn company(as_of: &str, tables: &[(&str, &str)]) -> Company {
+pub async fn company(as_of: &str, tables: &[(&str, &str)]) -> Company {
     company_without(&[], as_of, tables).await
 }
 
