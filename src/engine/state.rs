@@ -17,6 +17,7 @@ use datafusion::prelude::SessionConfig;
 use object_store::ObjectStore;
 use url::Url;
 
+use super::conditions::optimizer_rules;
 use super::memory::QueryMemory;
 use super::row_checks::Checked;
 use super::schemas::{self, TopLevel};
@@ -102,6 +103,7 @@ impl Shared {
                 .with_config(session_config(&config))
                 .with_runtime_env(runtime)
                 .with_default_features()
+                .with_optimizer_rules(optimizer_rules())
                 .with_physical_optimizer_rule(Arc::new(YieldInJoins))
                 .with_catalog_list(Arc::new(TopLevel::new(Weak::clone(shared))))
                 .build();
