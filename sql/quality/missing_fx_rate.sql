@@ -6,16 +6,15 @@ with first_rates as (
 ),
 
 deals as (
-    select opportunity_id, currency, amount, is_won, created_at, closed_at
-    from core.opportunities
-    where currency <> setting('reporting.currency')
-),
-
-first_states as (
-    select opportunity_id, first_value(amount order by changed_at) as amount
-    from crm.opportunity_history
-    where changed_at < setting('reporting.as_of')
-    group by opportunity_id
+    select
+        opportunity_id,
+        currency,
+        amount as first_amount,
+        case when is_won then current_amount end as won_amount,
+        created_at,
+        closed_at,
+    from core.opportunity_states
+    where is_first and currency <> setting('reporting.currency')
 ),
 
 spend as (
@@ -71,19 +70,13 @@ items as (
 facts as (
     select
         'crm.opportunities' as table_name,
-        deals.opportunity_id as record_id,
-        deals.currency,
+        opportunity_id as record_id,
+        currency,
         least(
-            case
-                when coalesce(first_states.amount, deals.amount) is not null
-                    then local_day(deals.created_at)
-            end,
-            case
-                when deals.is_won and deals.amount is not null then local_day(deals.closed_at)
-            end
+            case when first_amount is not null then local_day(created_at) end,
+            case when won_amount is not null then local_day(closed_at) end
         ) as day,
     from deals
-    left join first_states on first_states.opportunity_id = deals.opportunity_id
     union all
     select
         'campaign.spend' as table_name,

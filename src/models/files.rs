@@ -22,6 +22,8 @@ pub(super) struct ModelFile {
     pub(super) file: String,
     pub(super) sql: String,
     pub(super) sidecar: Option<String>,
+    /// Whether the sidecar is that of the model whose place it takes.
+    pub(super) is_inherited: bool,
     pub(super) is_custom: bool,
 }
 
@@ -45,6 +47,7 @@ pub(super) fn built_in() -> (BTreeMap<TableId, ModelFile>, Vec<String>) {
                     file: label,
                     sql: sql.to_owned(),
                     sidecar: sidecar.map(str::to_owned),
+                    is_inherited: false,
                     is_custom: false,
                 },
             );
@@ -55,7 +58,7 @@ pub(super) fn built_in() -> (BTreeMap<TableId, ModelFile>, Vec<String>) {
 
 /// Lays the models of a folder over others and returns the problems found on the way.
 ///
-/// A model without a sidecar that takes the place of another keeps the other's, but for an operator.
+/// A model without a sidecar that takes the place of another keeps the other's, but for an operator or a repetition.
 pub(super) fn lay_over(files: &mut BTreeMap<TableId, ModelFile>, folder: &Path) -> Vec<String> {
     let mut problems = Vec::new();
     let Ok(schemas) = std::fs::read_dir(folder) else {
@@ -113,7 +116,9 @@ fn lay_schema_over(files: &mut BTreeMap<TableId, ModelFile>, schema: &str, folde
                 continue;
             }
         };
-        files.insert(id.clone(), ModelFile { id, file: label, sql, sidecar, is_custom: true });
+        let is_inherited = sidecar.is_none();
+        let sidecar = sidecar.or_else(|| files.get(&id).and_then(|replaced| replaced.sidecar.clone()));
+        files.insert(id.clone(), ModelFile { id, file: label, sql, sidecar, is_inherited, is_custom: true });
     }
     problems
 }

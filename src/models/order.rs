@@ -33,12 +33,13 @@ fn floor(schema: &str) -> u8 {
 
 /// Returns the sidecar of a file; `Err` is its problem.
 pub(super) fn sidecar_of(file: &ModelFile) -> Result<Sidecar, String> {
-    match file.sidecar.as_deref() {
-        None => Ok(Sidecar::default()),
-        Some(text) => {
-            sidecar::parse(text).map_err(|problem| format!("{}:{problem}", file.file.replace(".sql", ".toml")))
-        }
+    let Some(text) = file.sidecar.as_deref() else { return Ok(Sidecar::default()) };
+    let sidecar =
+        sidecar::parse(text).map_err(|problem| format!("{}:{problem}", file.file.replace(".sql", ".toml")))?;
+    if file.is_inherited {
+        return Ok(Sidecar { operator: None, beside: Vec::new(), each: None, ..sidecar });
     }
+    Ok(sidecar)
 }
 
 /// Returns the model in a file with its sidecar; `Err` is the problem of its SQL.
@@ -189,7 +190,8 @@ mod tests {
         for (name, sql) in rows {
             let id = table_id(name).expect("a dotted name");
             let file = format!("sql/{}.sql", name.replace('.', "/"));
-            let file = ModelFile { id, file, sql: (*sql).to_owned(), sidecar: None, is_custom: true };
+            let file =
+                ModelFile { id, file, sql: (*sql).to_owned(), sidecar: None, is_inherited: false, is_custom: true };
             match parse(file, Sidecar::default()) {
                 Ok(model) => {
                     models.insert(model.id.clone(), model);

@@ -59,6 +59,30 @@ async fn a_rule_of_ones_own_is_one_of_all() {
 }
 
 #[tokio::test]
+async fn a_model_without_a_sidecar_keeps_that_of_the_one_it_replaces() {
+    let project = with_rules(
+        "",
+        &[
+            ("quality/missing_amount.sql", UNNAMED),
+            ("quality/rules.sql", "select 'none' as rule"),
+            (
+                "core/contact_identity.sql",
+                "select contact_id, merged_into_id, contact_id as live_contact_id, false as is_in_cycle from crm.contacts",
+            ),
+        ],
+    );
+    let engine = project.open().await.expect("the project opens");
+    let ask = async |sql: &str| answer(&engine, sql).await.expect("an answer");
+    let broken = "select severity, count(*) > 1 from quality.violations where rule = 'missing_amount' group by 1";
+    assert_eq!(ask(broken).await, ["error | true"]);
+    assert_eq!(ask("select rule from quality.rules").await, ["none"], "it is one select, not one for each rule");
+    assert_eq!(
+        ask("select grain, is_custom from meta.models where model_name = 'contact_identity'").await,
+        ["contact | true"]
+    );
+}
+
+#[tokio::test]
 async fn a_rule_without_its_columns_is_named_when_the_project_opens() {
     let project = with_rules(
         "",

@@ -375,12 +375,12 @@ async fn rules_that_are_off_until_they_are_asked_for() {
         ),
         (
             "crm.opportunities",
-            "opportunity_id | account_id | name | stage | amount | created_at | closed_at | is_deleted
-            D1 | A1 | Big | Sales' choice | 1.00 | 2025-01-02 | 2025-01-01 | false
-            D2 | A3 | - | Sales' choice | - | 2025-01-01 | - | false
-            D3 | A9 | - | Sales' choice | 1.00 | 2025-01-01 | - | true
-            D4 | A9 | - | Demo | - | 2025-01-01 | 2025-01-01 | false
-            D5 | A9 | - | Sales' choice | - | 2025-04-01 | - | false",
+            "opportunity_id | account_id | name | stage | amount | created_at | closed_at | is_closed | is_deleted
+            D1 | A1 | Big | Sales' choice | 1.00 | 2025-01-02 | 2025-01-01 | true | false
+            D2 | A3 | - | Sales' choice | - | 2025-01-01 | - | false | false
+            D3 | A9 | - | Sales' choice | 1.00 | 2025-01-01 | - | false | true
+            D4 | A9 | - | Demo | - | 2025-01-01 | 2025-01-01 | true | false
+            D5 | A9 | - | Sales' choice | - | 2025-04-01 | - | false | false",
         ),
         ("crm.opportunity_contacts", "opportunity_id | contact_id\nD1 | P1\nD9 | P1"),
         ("crm.contacts", "contact_id | account_id\nP1 | A1"),
