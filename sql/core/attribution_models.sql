@@ -1,3 +1,16 @@
-select model from core.touch_models
-union all
-select model from (values ('markov'), ('shapley')) as models (model)
+select model
+from (
+    values
+        ('first_touch'),
+        ('last_touch'),
+        ('last_non_direct'),
+        ('linear'),
+        ('position_based'),
+        ('time_decay'),
+        ('u_shaped_hubspot'),
+        ('u_shaped_marketo'),
+        ('w_shaped'),
+        ('full_path'),
+        ('markov'),
+        ('shapley')
+) as models (model)

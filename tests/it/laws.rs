@@ -55,6 +55,11 @@ const LAWS: [(Subject, &str, &str); 11] = [
          credit as (
              select month, model, sum(credit) as revenue, sum(weight) as conversions
              from attribution group by month, model
+             union all
+             select won.month, models.model, sum(won.value), count(*)
+             from core.conversions as won cross join core.attribution_models as models
+             where models.model in ('markov', 'shapley')
+             group by won.month, models.model
          ),
          spend as (select month, sum(amount) as amount from core.spend group by month)
          select count(*), count(*) filter (where

@@ -73,7 +73,9 @@ async fn channels_and_campaigns_stand_beside_their_spend() {
              last_non_direct | 6.00
              last_touch | 6.00
              linear | 6.00
+             markov | 6.00
              position_based | 6.00
+             shapley | 6.00
              time_decay | 6.00
              u_shaped_hubspot | 6.00
              u_shaped_marketo | 6.00

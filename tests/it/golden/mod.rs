@@ -4,6 +4,7 @@
 //! columns that are left out are NULL, or a value that does not matter. Expected rows are written in the same way.
 
 mod attribution;
+mod attribution_paths;
 mod attribution_sums;
 mod cac;
 mod identity;
