@@ -185,6 +185,11 @@ pub const SETTINGS: [SettingSpec; 16] = [
     ),
 ];
 
+/// Returns a setting as declared, or `None` where no setting has that name.
+pub fn spec_of(name: &str) -> Option<&'static SettingSpec> {
+    SETTINGS.iter().find(|spec| spec.name == name)
+}
+
 /// Parses a text as the value of a setting; `Err` says what was expected and found.
 fn parse(bounds: Bounds, text: &str) -> std::result::Result<Value, String> {
     let text = text.trim();

@@ -4,6 +4,7 @@
 //! [`QueryStream`] its rows. `gate` says what may run; `row_checks` what must hold of the rows before the first
 //! answer. Knows nothing of protocols and terminals. Start at [`Engine::open`].
 
+mod attribution_function;
 mod conditions;
 mod faults;
 mod gate;

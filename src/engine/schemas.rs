@@ -14,7 +14,7 @@ use datafusion::scalar::ScalarValue;
 use super::information::Information;
 use super::native::NativeTable;
 use super::state::Shared;
-use super::{CATALOG, TableKind, faults, gate, meta};
+use super::{CATALOG, TableKind, attribution_function, faults, gate, meta};
 use crate::catalog::TableId;
 use crate::catalog::contract::{Contract, ContractColumn, type_name};
 use crate::domain::names::nearest;
@@ -90,12 +90,16 @@ impl SchemaProvider for Tables {
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         let Some(shared) = self.shared.upgrade() else { return Ok(None) };
         // The planner looks up whatever stands in FROM, functions that return tables too.
-        if shared.base().table_functions().contains_key(name) {
+        if shared.base().table_functions().contains_key(name) && !self.table_exist(name) {
+            if name == attribution_function::NAME {
+                // The view must be planned by the time its function is called, and here it can be waited for.
+                shared.provider(&attribution_function::view()).await.map_err(external)?;
+            }
             return Ok(None);
         }
         match shared.provider(&self.id(name)).await {
             Ok(provider) => Ok(Some(provider)),
-            Err(error) => Err(DataFusionError::External(Box::new(error))),
+            Err(error) => Err(external(error)),
         }
     }
 
@@ -110,6 +114,10 @@ impl SchemaProvider for Tables {
     fn table_exist(&self, name: &str) -> bool {
         self.table_names().iter().any(|known| known == name)
     }
+}
+
+fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
 }
 
 /// Returns the provider of a table or view; `None` where there is none of that name.

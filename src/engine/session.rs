@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::gate::{self, Allowed};
 use super::result::{QueryStream, deadline_error, wire_schema};
 use super::state::Shared;
-use super::{CATALOG, DEFAULT_SCHEMA, faults, parameters, row_checks};
+use super::{CATALOG, DEFAULT_SCHEMA, attribution_function, faults, parameters, row_checks};
 use crate::catalog::TableId;
 use crate::config::settings::{SETTINGS, Settings};
 use crate::domain::names::nearest;
@@ -151,7 +151,9 @@ impl Session {
                 let reads = tables_of(&statement, &self.schema).map_err(|fault| Error::new(ErrorKind::Query, fault))?;
                 let plan = state.statement_to_plan(statement).await.map_err(faults::of_query);
                 let plan = plan.map_err(|error| self.shared.with_nearest_schema(error, &reads))?;
-                (plan, reads.into_iter().collect())
+                // Called in another schema, the function reads the view of its own all the same.
+                let called = reads.iter().any(|table| table.name == attribution_function::NAME);
+                (plan, reads.into_iter().chain(called.then(attribution_function::view)).collect())
             }
             Allowed::ShowDatabases => (databases()?, Vec::new()),
             Allowed::Set { .. } => return Err(Error::new(ErrorKind::Internal, "set has no plan")),

@@ -17,12 +17,13 @@ use datafusion::prelude::SessionConfig;
 use object_store::ObjectStore;
 use url::Url;
 
+use super::attribution_function::AttributionFunction;
 use super::conditions::optimizer_rules;
 use super::memory::QueryMemory;
 use super::row_checks::Checked;
 use super::schemas::{self, TopLevel};
 use super::yielding::YieldInJoins;
-use super::{CATALOG, DEFAULT_SCHEMA, TableKind, faults};
+use super::{CATALOG, DEFAULT_SCHEMA, TableKind, attribution_function, faults};
 use crate::catalog::snapshot::Snapshot;
 use crate::catalog::{Catalog, TableId};
 use crate::config::settings::Settings;
@@ -113,6 +114,7 @@ impl Shared {
             for function in aggregate_functions() {
                 let _ = datafusion::execution::FunctionRegistry::register_udaf(&mut base, Arc::new(function));
             }
+            base.register_udtf(attribution_function::NAME, Arc::new(AttributionFunction::new(Weak::clone(shared))));
             let checked = Checked::open(config.warehouse.as_deref());
             Self { config, clock, catalog: Arc::new(catalog), models, checked, views: Mutex::default(), base }
         })
@@ -124,15 +126,14 @@ impl Shared {
         let now_micros = self.clock.now_micros();
         let snapshot = Snapshot::new(Arc::clone(&self.catalog));
         let mut config = self.base.config().clone().with_extension(Arc::new(snapshot));
-        config.options_mut().extensions.insert(SessionSettings(settings.at(now_micros)));
         schema.clone_into(&mut config.options_mut().catalog.default_schema);
-        let mut properties = ExecutionProps::new()
+        let properties = ExecutionProps::new()
             .with_query_execution_start_time(DateTime::from_timestamp_micros(now_micros).unwrap_or_default());
-        properties.config_options = Some(Arc::clone(config.options()));
-        SessionStateBuilder::new_from_existing(self.base.clone())
+        let state = SessionStateBuilder::new_from_existing(self.base.clone())
             .with_config(config)
             .with_execution_props(properties)
-            .build()
+            .build();
+        with_settings(&state, settings.at(now_micros))
     }
 
     /// Returns the state in which views are planned; it runs nothing.
@@ -187,10 +188,15 @@ impl Shared {
             .collect()
     }
 
+    /// Returns a table or view that was asked for before.
+    pub(super) fn known(&self, id: &TableId) -> Option<Arc<dyn TableProvider>> {
+        self.views.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
     /// Returns a table or view; a view is planned when it is first asked for.
     pub(super) async fn provider(self: &Arc<Self>, id: &TableId) -> Result<Arc<dyn TableProvider>> {
-        if let Some(known) = self.views.lock().unwrap_or_else(PoisonError::into_inner).get(id) {
-            return Ok(Arc::clone(known));
+        if let Some(known) = self.known(id) {
+            return Ok(known);
         }
         let found = schemas::make(self, id).await?;
         let Some(provider) = found else {
@@ -208,6 +214,15 @@ impl Shared {
         views.insert(id.clone(), Arc::clone(&provider));
         Ok(provider)
     }
+}
+
+/// Returns a state with these settings, which plans and their constants see alike.
+pub(super) fn with_settings(state: &SessionState, settings: Settings) -> SessionState {
+    let mut config = state.config().clone();
+    config.options_mut().extensions.insert(SessionSettings(settings));
+    let mut properties = state.execution_props().clone();
+    properties.config_options = Some(Arc::clone(config.options()));
+    SessionStateBuilder::new_from_existing(state.clone()).with_config(config).with_execution_props(properties).build()
 }
 
 fn session_config(config: &Config) -> SessionConfig {

@@ -8,6 +8,7 @@ mod attribution_paths;
 mod attribution_sums;
 mod cac;
 mod identity;
+mod pipeline_attribution;
 mod quality;
 mod reconciliation;
 mod recurring;

@@ -1,0 +1,16 @@
+select
+    month,
+    model,
+    opportunity_id,
+    opportunity_type,
+    account_id,
+    touch_id,
+    touched_at,
+    channel,
+    campaign_id,
+    position,
+    touch_count,
+    weight,
+    credit,
+    month < local_month(setting('reporting.as_of')) as is_complete,
+from core.pipeline_credit
