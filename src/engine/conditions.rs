@@ -34,9 +34,6 @@ impl OptimizerRule for PushDownConditions {
         self.of_columns.apply_order()
     }
 
-    fn supports_rewrite(&self) -> bool {
-        self.of_columns.supports_rewrite()
-    }
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         let LogicalPlan::Filter(filter) = plan else { return self.of_columns.rewrite(plan, config) };
