@@ -173,15 +173,11 @@ impl Path<'_> {
             "time_decay" => self.time_decay(),
             "u_shaped_hubspot" => milestone_weights(count, &milestones[..2], Ratio::new(2, 5), Ratio::new(1, 5), last),
             "u_shaped_marketo" => milestone_weights(count, &milestones[..2], Ratio::new(1, 2), Ratio::ZERO, last),
-            "w_shaped" | "full_path" => {
+            "w_shaped" => {
                 let latest = milestones[..3].iter().flatten().max().copied().unwrap_or(0);
-                let (milestones, each) = if model == "w_shaped" {
-                    (&milestones[..3], Ratio::new(3, 10))
-                } else {
-                    (&milestones[..], Ratio::new(9, 40))
-                };
-                milestone_weights(count, milestones, each, Ratio::new(1, 10), latest)
+                milestone_weights(count, &milestones[..3], Ratio::new(3, 10), Ratio::new(1, 10), latest)
             }
+            "full_path" => milestone_weights(count, &milestones, Ratio::new(9, 40), Ratio::new(1, 10), last),
             other => panic!("no model {other}"),
         }
     }

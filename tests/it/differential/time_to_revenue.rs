@@ -80,7 +80,7 @@ fn add_deal(found: &mut Milestones, id: &str, deal: &Opportunity, as_of: i64) {
 }
 
 /// Returns what was given back of a payment, in its own currency.
-fn refunded(company: &Company, payment: &str) -> i128 {
+pub fn refunded(company: &Company, payment: &str) -> i128 {
     let currency = company.payments[payment].currency;
     let known = company.refunds.values().filter(|refund| refund.refunded_at < company.as_of);
     known.filter(|refund| refund.payment == payment && refund.currency == currency).map(|refund| refund.amount).sum()
