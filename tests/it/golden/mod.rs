@@ -7,6 +7,7 @@ mod attribution;
 mod attribution_paths;
 mod attribution_sums;
 mod cac;
+mod edges;
 mod forecast;
 mod funnel;
 mod identity;
