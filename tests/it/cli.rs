@@ -2,6 +2,7 @@
 
 mod errors;
 mod files;
+mod seeds;
 
 use std::ffi::OsStr;
 use std::path::Path;
