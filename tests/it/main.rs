@@ -9,6 +9,7 @@ mod flight;
 mod golden;
 mod good_input;
 mod http_source;
+mod labels;
 mod laws;
 mod models;
 mod playbooks;
