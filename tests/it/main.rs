@@ -15,5 +15,6 @@ mod models;
 mod playbooks;
 mod project;
 mod rules;
+mod settings;
 mod slt;
 mod support;
