@@ -246,7 +246,12 @@ fn cents() -> BoxedStrategy<i128> {
 
 fn opportunities(clock: &Clock, most: usize) -> BoxedStrategy<Rows<Opportunity>> {
     // Closed, won: a deal may be won and not be flagged as closed.
-    let flags = prop_oneof![6 => Just((true, true)), 1 => Just((false, true)), 4 => Just((true, false)), 2 => Just((false, false))];
+    let flags = prop_oneof![
+        6 => Just((true, true)),
+        1 => Just((false, true)),
+        4 => Just((true, false)),
+        2 => Just((false, false)),
+    ];
     let closed_at = option::weighted(0.85, clock.instants());
     let money = (option::weighted(0.85, cents()), currency());
     let kind = select(&["new", "expansion", "renewal"][..]);
