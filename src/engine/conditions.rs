@@ -34,7 +34,6 @@ impl OptimizerRule for PushDownConditions {
         self.of_columns.apply_order()
     }
 
-
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         let LogicalPlan::Filter(filter) = plan else { return self.of_columns.rewrite(plan, config) };
         let parts = split_conjunction_owned(filter.predicate.clone());
