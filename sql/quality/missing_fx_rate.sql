@@ -66,7 +66,7 @@ items as (
     where currency <> setting('reporting.currency')
 ),
 
--- A currency has a rate from its first one on, so the earliest day of a row is the one that may lack it.
+-- A currency has a rate from its first one on: a row that lacks one lacks it on its earliest day.
 facts as (
     select
         'crm.opportunities' as table_name,
