@@ -135,6 +135,8 @@ pub enum ColumnKind {
     Rate,
     /// Fractional customers or conversions.
     Fraction,
+    /// A number whose unit another column of the row tells.
+    Number,
     /// A whole number.
     Count,
     /// True or false.
@@ -154,6 +156,7 @@ impl ColumnKind {
             Self::Days => "days",
             Self::Rate => "exchange rate",
             Self::Fraction => "fractional count",
+            Self::Number => "number",
             Self::Count => "count",
             Self::Flag => "flag",
         }
@@ -167,7 +170,7 @@ impl ColumnKind {
             Self::Instant => "timestamp(6) with time zone",
             Self::Money => "decimal(18, 2)",
             Self::Rate => "decimal(18, 8)",
-            Self::MoneyPer | Self::Ratio | Self::Share | Self::Days | Self::Fraction => "double",
+            Self::MoneyPer | Self::Ratio | Self::Share | Self::Days | Self::Fraction | Self::Number => "double",
             Self::Count => "bigint",
             Self::Flag => "boolean",
         }
@@ -181,7 +184,9 @@ impl ColumnKind {
             Self::Rate => DataType::Decimal128(18, 8),
             Self::Instant => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             Self::Money => DataType::Decimal128(18, 2),
-            Self::MoneyPer | Self::Ratio | Self::Share | Self::Days | Self::Fraction => DataType::Float64,
+            Self::MoneyPer | Self::Ratio | Self::Share | Self::Days | Self::Fraction | Self::Number => {
+                DataType::Float64
+            }
             Self::Count => DataType::Int64,
             Self::Flag => DataType::Boolean,
         }
