@@ -7,6 +7,7 @@ mod attribution;
 mod attribution_paths;
 mod attribution_sums;
 mod cac;
+mod cohorts;
 mod edges;
 mod forecast;
 mod funnel;
@@ -18,7 +19,10 @@ mod quality;
 mod reconciliation;
 mod recurring;
 mod retention;
+mod revenue;
+mod scorecards;
 mod time_to_revenue;
+mod unit_economics;
 
 use std::fmt::Write;
 use std::fs::File;
