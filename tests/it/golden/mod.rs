@@ -12,6 +12,7 @@ mod edges;
 mod forecast;
 mod funnel;
 mod identity;
+mod marketing;
 mod movements;
 mod pipeline;
 mod pipeline_attribution;
