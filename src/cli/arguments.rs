@@ -18,7 +18,7 @@ use super::output::format::Format;
 Examples:
   topline report                                   the month's figures
   topline query \"select month, nrr from nrr\"       any question in SQL
-  topline check                                    whether sources and models are right
+  topline check                                    whether sources, models and figures are right
   topline serve                                    for BI tools, over Flight SQL
 
 The configuration is --config FILE, else ./topline.toml, else the sample.
@@ -61,7 +61,7 @@ pub(super) enum Command {
     Describe(DescribeArguments),
     /// Print the physical plan of a query
     ExplainPlan(ExplainPlanArguments),
-    /// Check configuration, sources and models, and list every problem
+    /// Check configuration, sources, models and the laws of views, and list every problem
     Check(CheckArguments),
     /// Write the tables of a synthetic company
     Sample(SampleArguments),
@@ -181,10 +181,19 @@ pub(super) struct ExplainPlanArguments {
 #[command(after_help = "\
 Examples:
   topline check
+  topline check cac nrr                            the laws of these views alone
+  topline check --targets                          what is off target, and whose it is
   topline check --config production.toml --format json
+  topline check --format json | jq '.laws[] | select(.state != \"kept\")'
 
-Exits 1 where there is an error, 0 where there are warnings at most.")]
+Exits 1 where there is an error, 0 where there are warnings at most. What is off target is no error.")]
 pub(super) struct CheckArguments {
+    /// Check the laws of these views alone: SCHEMA.NAME, or NAME of schema metrics
+    #[arg(value_name = "VIEW")]
+    pub views: Vec<String>,
+    /// Print instead what is off target, with owner and action plan, and the metrics that nobody answers for
+    #[arg(long, conflicts_with = "views")]
+    pub targets: bool,
     /// How to print what was found
     #[arg(long, value_name = "text|json", value_enum, hide_possible_values = true, default_value_t = TextFormat::Text)]
     pub format: TextFormat,

@@ -4,17 +4,20 @@
 //! source holds. Start at [`Config::load`]; the settings that SQL may read are in [`settings`].
 
 mod environment;
+mod governance;
 mod overrides;
 mod quality;
 mod reader;
 pub mod settings;
 mod sources;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use url::Url;
 
+use crate::domain::governance::Decisions;
 use crate::error::{Error, ErrorKind, Result};
 pub use environment::Environment;
 pub use quality::{NamePattern, QualityConfig, RequiredField};
@@ -96,6 +99,8 @@ pub struct Config {
     pub settings: Settings,
     /// The sources, in the order of their names.
     pub sources: Vec<SourceConfig>,
+    /// What is decided about metrics, by their names; `win_rate:Demo` is a part of `win_rate`.
+    pub metrics: BTreeMap<String, Decisions>,
     /// The folder laid over the built-in models.
     pub models: Option<PathBuf>,
     /// Which rules of schema `quality` are on, and what they are told.

@@ -1,5 +1,6 @@
 //! From TOML and environment variables to a [`Config`], with every problem named.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
 
@@ -52,7 +53,7 @@ pub(super) struct Reader {
 pub(super) fn section_names() -> impl Iterator<Item = &'static str> {
     let of_settings = SETTINGS.iter().filter_map(|spec| spec.name.split_once('.')).map(|(section, _)| section);
     let mut names: Vec<_> = of_settings.chain(OTHER_KEYS.iter().map(|(section, _)| *section)).collect();
-    names.push("sources");
+    names.extend(["sources", "metrics"]);
     names.dedup();
     names.into_iter()
 }
@@ -100,6 +101,7 @@ impl Reader {
             file: file.map(Path::to_owned),
             settings: Settings::default(),
             sources: Vec::new(),
+            metrics: BTreeMap::new(),
             models: None,
             quality: QualityConfig::default(),
             warehouse: None,
@@ -117,9 +119,16 @@ impl Reader {
                 self.problem_at(&format!("[{section}]"), format!("expected a section, found {}", value.type_str()));
                 continue;
             };
-            if section == "sources" {
-                config.sources = self.sources(keys, &folder, file.is_none());
-                continue;
+            match section.as_str() {
+                "sources" => {
+                    config.sources = self.sources(keys, &folder, file.is_none());
+                    continue;
+                }
+                "metrics" => {
+                    config.metrics = self.metrics(keys);
+                    continue;
+                }
+                _ => {}
             }
             for (key, value) in keys {
                 self.key(&mut config, &section, &key, value, &folder);

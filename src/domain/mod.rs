@@ -4,5 +4,6 @@
 
 pub mod calendar;
 pub mod clock;
+pub mod governance;
 pub mod names;
 pub mod toml_faults;

@@ -17,7 +17,6 @@ use super::state::Shared;
 use crate::catalog::TableId;
 use crate::catalog::contract::{Contract, type_name};
 use crate::functions::settings::session_settings;
-use crate::metrics::registry;
 
 /// The tables with what a row is.
 pub(super) const TABLES: [(&str, &str); 5] = [
@@ -198,7 +197,7 @@ fn models(shared: &Shared) -> Vec<ArrayRef> {
 }
 
 fn metrics(shared: &Shared) -> Vec<ArrayRef> {
-    let rows = registry(&shared.models, &shared.missing_tables());
+    let rows = shared.metrics();
     let number = |number: &dyn Fn(&crate::models::sidecar::MetricEntry) -> Option<f64>| {
         Arc::new(rows.iter().map(|metric| metric.entry.as_ref().and_then(number)).collect::<Float64Array>()) as ArrayRef
     };

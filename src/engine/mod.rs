@@ -2,13 +2,14 @@
 //!
 //! [`Engine`] holds what all queries share, [`Session`] the settings of one user's, [`Statement`] a planned query and
 //! [`QueryStream`] its rows. `gate` says what may run; `row_checks` what must hold of the rows before the first
-//! answer. Knows nothing of protocols and terminals. Start at [`Engine::open`].
+//! answer, `laws` what must hold of the rows of views. Knows nothing of protocols and terminals. Start at [`Engine::open`].
 
 mod attribution_function;
 mod conditions;
 mod faults;
 mod gate;
 mod information;
+pub mod laws;
 mod memory;
 mod meta;
 mod native;
@@ -30,7 +31,7 @@ use crate::catalog::{Catalog, TableId, TableState};
 use crate::config::{Config, Connector, SourceConfig};
 use crate::domain::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
-use crate::metrics::{Metric, registry};
+use crate::metrics::{Metric, unknown_metrics};
 use crate::models::{MODELS_ARE_WRONG, ModelSet};
 pub use result::{QueryStream, RunStatistics, wire_schema};
 pub use session::{Outcome, Session, Statement};
@@ -107,6 +108,11 @@ impl Engine {
             .map(|SourceConfig { name, .. }| name.clone())
             .collect();
         let models = ModelSet::load(config.models.as_deref(), &raw, &config.quality)?;
+        let origin = config.file.as_ref().map_or_else(String::new, |file| format!("{}: ", file.display()));
+        let unknown = unknown_metrics(&models, &config.metrics).into_iter().map(|problem| format!("{origin}{problem}"));
+        if let Some(error) = Error::list(ErrorKind::Config, "the configuration is wrong", unknown.collect()) {
+            return Err(error);
+        }
         let runtime = state::runtime(&config)?;
         let catalog = Catalog::open(&config, runtime.cache_manager.get_file_metadata_cache()).await?;
         let tables = catalog.tables().map(|table| table.id.clone()).collect();
@@ -193,11 +199,8 @@ impl Engine {
     }
 
     /// Returns the metrics with what is known of each.
-    ///
-    /// # Errors
-    /// `Source` where a source cannot be listed.
     pub fn metrics(&self) -> Vec<Metric> {
-        registry(&self.shared.models, &self.shared.missing_tables())
+        self.shared.metrics()
     }
 
     /// Returns the models.

@@ -8,13 +8,14 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ParamValues;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use tokio::time::Instant;
 
 use super::gate::{self, Allowed};
 use super::result::{QueryStream, deadline_error, wire_schema};
 use super::state::Shared;
+use super::unique_keys::{self, Verdict};
 use super::{CATALOG, DEFAULT_SCHEMA, attribution_function, faults, parameters, row_checks};
 use crate::catalog::TableId;
 use crate::config::settings::{SETTINGS, Settings};
@@ -53,6 +54,12 @@ impl Session {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let settings = shared.config.settings.clone();
         Self { shared, settings, schema: DEFAULT_SCHEMA.to_owned() }
+    }
+
+    /// Returns the session with "now" read once: all its queries look at the world of one instant.
+    pub(super) fn at_one_instant(mut self) -> Self {
+        self.settings = self.settings.at(self.shared.clock.now_micros());
+        self
     }
 
     /// Returns the settings.
@@ -247,15 +254,57 @@ impl Statement {
     /// `Source` where a table breaks the contract, `Limit` where checking takes longer than a query may, and whatever
     /// planning gives.
     pub async fn execute(self, parameters: Option<ParamValues>) -> Result<QueryStream> {
+        let rows_max = self.shared.config.limits.rows;
+        self.execute_up_to(rows_max, parameters).await
+    }
+
+    /// Runs the query with a limit of its own to its rows.
+    ///
+    /// # Errors
+    /// As [`Statement::execute`].
+    pub(super) async fn execute_up_to(
+        self,
+        rows_max: Option<u64>,
+        parameters: Option<ParamValues>,
+    ) -> Result<QueryStream> {
         let seconds = self.shared.config.limits.query_seconds;
         let deadline = Instant::now() + Duration::from_secs(seconds);
-        let (schema, rows_max) = (self.schema(), self.shared.config.limits.rows);
+        let schema = self.schema();
         let context = self.state.task_ctx();
         let plan = tokio::time::timeout_at(deadline, self.physical_plan(parameters))
             .await
             .map_err(|_| deadline_error(seconds))??;
         let rows = execute_stream(plan, context).map_err(faults::of_query)?;
         Ok(QueryStream::new(schema, rows, deadline, seconds, rows_max))
+    }
+
+    /// Returns the query with its rows in the order of all their columns, but where it has an order of its own.
+    ///
+    /// # Errors
+    /// `Query` where a column has no order.
+    pub(super) fn in_order(mut self) -> Result<Self> {
+        if !matches!(self.plan, LogicalPlan::Sort(_) | LogicalPlan::Limit(_)) {
+            let columns: Vec<_> = self.plan.schema().columns().into_iter().map(Expr::Column).collect();
+            self.plan = LogicalPlanBuilder::from(self.plan)
+                .sort(columns.into_iter().map(|column| column.sort(true, false)))
+                .and_then(LogicalPlanBuilder::build)
+                .map_err(faults::of_query)?;
+        }
+        Ok(self)
+    }
+
+    /// Returns whether no two rows are equal, as far as their hashes tell.
+    ///
+    /// # Errors
+    /// As [`Statement::execute`].
+    pub(super) async fn unique_rows(self) -> Result<Verdict> {
+        let seconds = self.shared.config.limits.query_seconds;
+        let context = self.state.task_ctx();
+        let verdict = async {
+            let plan = self.physical_plan(None).await?;
+            unique_keys::verdict(plan, context).await.map_err(faults::of_query)
+        };
+        tokio::time::timeout(Duration::from_secs(seconds), verdict).await.map_err(|_| deadline_error(seconds))?
     }
 
     /// Returns the plan that would run, after checking what it reads.

@@ -33,6 +33,7 @@ use crate::domain::names::nearest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::settings::SessionSettings;
 use crate::functions::{aggregate_functions, scalar_functions};
+use crate::metrics::{Metric, registry};
 use crate::models::ModelSet;
 
 /// Consumers of memory that an error names: enough to see who took it.
@@ -191,6 +192,11 @@ impl Shared {
     /// Returns a table or view that was asked for before.
     pub(super) fn known(&self, id: &TableId) -> Option<Arc<dyn TableProvider>> {
         self.views.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// Returns the metrics with what the configuration decides about them.
+    pub(super) fn metrics(&self) -> Vec<Metric> {
+        registry(&self.models, &self.config.metrics, &self.missing_tables())
     }
 
     /// Returns a table or view; a view is planned when it is first asked for.

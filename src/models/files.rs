@@ -1,12 +1,12 @@
 //! Model files: those in the binary, and the user's folder laid over them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
 
 use crate::catalog::TableId;
-use crate::domain::names::is_identifier;
+use crate::domain::names::{is_identifier, nearest};
 
 static CORE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/sql/core");
 static METRICS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/sql/metrics");
@@ -24,6 +24,8 @@ pub(super) struct ModelFile {
     pub(super) sidecar: Option<String>,
     /// Whether the sidecar is that of the model whose place it takes.
     pub(super) is_inherited: bool,
+    /// A sidecar without SQL that the user's folder lays over: its file and text.
+    pub(super) overlay: Option<(String, String)>,
     pub(super) is_custom: bool,
 }
 
@@ -48,6 +50,7 @@ pub(super) fn built_in() -> (BTreeMap<TableId, ModelFile>, Vec<String>) {
                     sql: sql.to_owned(),
                     sidecar: sidecar.map(str::to_owned),
                     is_inherited: false,
+                    overlay: None,
                     is_custom: false,
                 },
             );
@@ -90,35 +93,61 @@ fn has_models(folder: &Path) -> bool {
 fn lay_schema_over(files: &mut BTreeMap<TableId, ModelFile>, schema: &str, folder: &Path) -> Vec<String> {
     let mut problems = Vec::new();
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut paths: Vec<_> =
-        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "sql")).collect();
+    let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
     paths.sort();
-    for path in paths {
-        let label = path.display().to_string();
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if !is_identifier(&name) {
-            problems.push(format!("{label}: a model's name has small letters, digits and _ only"));
-            continue;
+    let is_sql = |path: &&PathBuf| path.extension().is_some_and(|end| end == "sql");
+    for path in paths.iter().filter(is_sql) {
+        problems.extend(lay_model_over(files, schema, path));
+    }
+    for path in paths.iter().filter(|path| path.extension().is_some_and(|end| end == "toml")) {
+        if !path.with_extension("sql").exists() {
+            problems.extend(lay_sidecar_over(files, schema, path));
         }
-        let sql = match std::fs::read_to_string(&path) {
-            Ok(sql) => sql,
-            Err(cause) => {
-                problems.push(format!("{label}: cannot be read: {cause}"));
-                continue;
-            }
-        };
-        let id = TableId { schema: schema.to_owned(), name };
-        let sidecar = match std::fs::read_to_string(path.with_extension("toml")) {
-            Ok(text) => Some(text),
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
-            Err(cause) => {
-                problems.push(format!("{}: cannot be read: {cause}", path.with_extension("toml").display()));
-                continue;
-            }
-        };
-        let is_inherited = sidecar.is_none();
-        let sidecar = sidecar.or_else(|| files.get(&id).and_then(|replaced| replaced.sidecar.clone()));
-        files.insert(id.clone(), ModelFile { id, file: label, sql, sidecar, is_inherited, is_custom: true });
     }
     problems
+}
+
+fn lay_model_over(files: &mut BTreeMap<TableId, ModelFile>, schema: &str, path: &Path) -> Option<String> {
+    let label = path.display().to_string();
+    let id = id_of(schema, path);
+    if !is_identifier(&id.name) {
+        return Some(format!("{label}: a model's name has small letters, digits and _ only"));
+    }
+    let sql = match std::fs::read_to_string(path) {
+        Ok(sql) => sql,
+        Err(cause) => return Some(format!("{label}: cannot be read: {cause}")),
+    };
+    let own = match std::fs::read_to_string(path.with_extension("toml")) {
+        Ok(text) => Some(text),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => None,
+        Err(cause) => return Some(format!("{}: cannot be read: {cause}", path.with_extension("toml").display())),
+    };
+    let is_inherited = own.is_none();
+    let sidecar = own.or_else(|| files.get(&id).and_then(|replaced| replaced.sidecar.clone()));
+    let model = ModelFile { id, file: label, sql, sidecar, is_inherited, overlay: None, is_custom: true };
+    files.insert(model.id.clone(), model);
+    None
+}
+
+fn lay_sidecar_over(files: &mut BTreeMap<TableId, ModelFile>, schema: &str, path: &Path) -> Option<String> {
+    let label = path.display().to_string();
+    let id = id_of(schema, path);
+    let Some(model) = files.get_mut(&id) else {
+        let names = files.keys().filter(|known| known.schema == schema).map(|known| known.name.as_str());
+        let hint = nearest(&id.name, names)
+            .map_or_else(|| "a new view needs its SQL".to_owned(), |near| format!("did you mean \"{near}\"?"));
+        return Some(format!("{label}: there is no model \"{id}\", and no SQL beside the sidecar; hint: {hint}"));
+    };
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            model.overlay = Some((label, text));
+            None
+        }
+        Err(cause) => Some(format!("{label}: cannot be read: {cause}")),
+    }
+}
+
+fn id_of(schema: &str, path: &Path) -> TableId {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    TableId { schema: schema.to_owned(), name }
 }

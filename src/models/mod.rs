@@ -4,12 +4,15 @@
 //! folder of `[models] location` is laid over them. Must not know files outside these two places, nor how a query runs.
 //! Start at [`ModelSet::load`].
 
+mod checks;
 mod files;
 mod order;
+mod overlay;
 mod rules;
 pub mod sidecar;
 pub mod syntax;
 
+pub use checks::CheckReads;
 pub use order::tables_of;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,10 +39,12 @@ pub struct Model {
     pub sidecar: Sidecar,
     /// The file, as errors name it: `sql/metrics/nrr.sql`.
     pub file: String,
-    /// Whether the user's folder has it.
+    /// Whether the user's folder has its SQL.
     pub is_custom: bool,
     /// The tables and models that the select reads, and those that its operator reads beside it.
     pub reads: BTreeSet<TableId>,
+    /// Where each law of the sidecar stands and what it reads, in the order of the laws.
+    pub check_reads: Vec<CheckReads>,
 }
 
 /// All models, checked: each parses, reads only its own floor or those below, and none reads itself.
@@ -71,11 +76,17 @@ impl ModelSet {
         let mut problems = Vec::new();
         let is_unknown =
             |read: &&TableId| read.schema != "meta" && !self.models.contains_key(*read) && !tables.contains(*read);
-        for model in self.models.values() {
-            for read in model.reads.iter().filter(|read| is_unknown(read)) {
+        let mut look = |place: &dyn Fn(&TableId) -> String, reads: &BTreeSet<TableId>| {
+            for read in reads.iter().filter(|read| is_unknown(read)) {
                 let of_schema = tables.iter().filter(|table| table.schema == read.schema);
                 let known = of_schema.map(|table| (table.schema.as_str(), table.name.as_str()));
-                problems.push(order::unknown_table(model, read, known));
+                problems.push(order::unknown_table(&place(read), read, known));
+            }
+        };
+        for model in self.models.values() {
+            look(&|read| order::place_of(model, read), &model.reads);
+            for check in &model.check_reads {
+                look(&|_| check.place.clone(), &check.reads);
             }
         }
         problems
@@ -116,8 +127,8 @@ fn parsed(
     let (mut models, mut broken) = (BTreeMap::new(), BTreeSet::new());
     let mut sidecars = BTreeMap::new();
     for (id, file) in &files {
-        let sidecar = order::sidecar_of(file).unwrap_or_else(|problem| {
-            problems.push(problem);
+        let sidecar = order::sidecar_of(file).unwrap_or_else(|faults| {
+            problems.extend(faults);
             broken.insert(id.clone());
             Sidecar::default()
         });
@@ -135,8 +146,8 @@ fn parsed(
                 models.insert(id, model);
             }
             Ok(_) => {}
-            Err(problem) => {
-                problems.push(problem);
+            Err(faults) => {
+                problems.extend(faults);
                 broken.insert(id);
             }
         }

@@ -6,10 +6,10 @@ use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast;
 
-use super::Model;
 use super::files::ModelFile;
 use super::sidecar::{self, Sidecar};
 use super::syntax::SyntaxFault;
+use super::{Model, checks, overlay};
 use crate::catalog::TableId;
 use crate::catalog::contract::Contract;
 use crate::domain::names::{in_lower_case, nearest};
@@ -31,23 +31,47 @@ fn floor(schema: &str) -> u8 {
     }
 }
 
-/// Returns the sidecar of a file; `Err` is its problem.
-pub(super) fn sidecar_of(file: &ModelFile) -> Result<Sidecar, String> {
-    let Some(text) = file.sidecar.as_deref() else { return Ok(Sidecar::default()) };
-    let sidecar =
-        sidecar::parse(text).map_err(|problem| format!("{}:{problem}", file.file.replace(".sql", ".toml")))?;
+/// Returns the sidecar of a file, with what the user's folder lays over it; `Err` is every problem.
+pub(super) fn sidecar_of(file: &ModelFile) -> Result<Sidecar, Vec<String>> {
+    let mut sidecar = match file.sidecar.as_deref() {
+        Some(text) => sidecar::parse(text).map_err(|problem| vec![format!("{}:{problem}", sidecar_file(file))])?,
+        None => Sidecar::default(),
+    };
     if file.is_inherited {
-        return Ok(Sidecar { operator: None, beside: Vec::new(), each: None, ..sidecar });
+        sidecar = Sidecar { operator: None, beside: Vec::new(), each: None, ..sidecar };
     }
-    Ok(sidecar)
+    let problems = match &file.overlay {
+        Some((place, text)) => overlay::lay_over(&mut sidecar, place, text),
+        None => Vec::new(),
+    };
+    if problems.is_empty() { Ok(sidecar) } else { Err(problems) }
 }
 
-/// Returns the model in a file with its sidecar; `Err` is the problem of its SQL.
-pub(super) fn parse(file: ModelFile, sidecar: Sidecar) -> Result<Model, String> {
-    let mut reads = reads_of(&file.sql).map_err(|problem| format!("{}:{problem}", file.file))?;
+fn sidecar_file(file: &ModelFile) -> String {
+    file.file.replace(".sql", ".toml")
+}
+
+/// Returns the model in a file with its sidecar; `Err` is every problem of its SQL and of its laws.
+pub(super) fn parse(file: ModelFile, sidecar: Sidecar) -> Result<Model, Vec<String>> {
+    let mut problems = Vec::new();
+    let mut reads = reads_of(&file.sql).unwrap_or_else(|fault| {
+        problems.push(fault.described(&file.file));
+        BTreeSet::new()
+    });
     reads.extend(sidecar.beside.iter().filter_map(|name| table_id(name)));
+    let own_file = sidecar_file(&file);
+    let own = file.sidecar.as_deref().map(|text| (own_file.as_str(), text));
+    let overlay = file.overlay.as_ref().map(|(place, text)| (place.as_str(), text.as_str()));
+    let texts: Vec<(&str, &str)> = own.into_iter().chain(overlay).collect();
+    let check_reads = checks::reads_of_checks(&sidecar, &texts).unwrap_or_else(|faults| {
+        problems.extend(faults);
+        Vec::new()
+    });
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     let ModelFile { id, file, sql, is_custom, .. } = file;
-    Ok(Model { id, sql, sidecar, file, is_custom, reads })
+    Ok(Model { id, sql, sidecar, file, is_custom, reads, check_reads })
 }
 
 /// Returns the table that a dotted name stands for.
@@ -56,23 +80,46 @@ pub(super) fn table_id(name: &str) -> Option<TableId> {
     Some(TableId { schema: schema.to_owned(), name: name.to_owned() })
 }
 
-/// Returns the tables that a select reads; `Err` is the problem, which begins with the line where it is known.
-fn reads_of(sql: &str) -> Result<BTreeSet<TableId>, String> {
-    let mut statements = DFParser::parse_sql(sql).map_err(|fault| match SyntaxFault::of(&fault) {
-        Some(SyntaxFault { problem, place: Some((line, column)) }) => {
-            format!("{line}:{column}: syntax error: {problem}")
+/// Why the tables of a select cannot be told.
+#[derive(Debug)]
+pub(super) struct ReadFault {
+    /// Line and column, where the parser knows them.
+    pub(super) place: Option<(usize, usize)>,
+    /// What is wrong.
+    pub(super) problem: String,
+}
+
+impl ReadFault {
+    fn new(problem: impl Into<String>) -> Self {
+        Self { place: None, problem: problem.into() }
+    }
+
+    /// Returns the problem with the file and the place in it.
+    fn described(&self, file: &str) -> String {
+        match self.place {
+            Some((line, column)) => format!("{file}:{line}:{column}: {}", self.problem),
+            None => format!("{file}: {}", self.problem),
         }
-        Some(fault) => format!(" {fault}"),
-        None => format!(" {fault}"),
+    }
+}
+
+/// Returns the tables that a select reads.
+pub(super) fn reads_of(sql: &str) -> Result<BTreeSet<TableId>, ReadFault> {
+    let mut statements = DFParser::parse_sql(sql).map_err(|fault| match SyntaxFault::of(&fault) {
+        Some(SyntaxFault { problem, place: place @ Some(_) }) => {
+            ReadFault { place, problem: format!("syntax error: {problem}") }
+        }
+        Some(fault) => ReadFault::new(fault.to_string()),
+        None => ReadFault::new(fault.to_string()),
     })?;
     let count = statements.len();
     let (Some(statement), 1) = (statements.pop_front(), count) else {
-        return Err(format!(" expected one select, found {count} statements"));
+        return Err(ReadFault::new(format!("expected one select, found {count} statements")));
     };
     if !matches!(&statement, Statement::Statement(inner) if matches!(**inner, ast::Statement::Query(_))) {
-        return Err(" expected a select, found another statement".to_owned());
+        return Err(ReadFault::new("expected a select, found another statement"));
     }
-    tables_of(&statement, DEFAULT_SCHEMA).map_err(|problem| format!(" {problem}"))
+    tables_of(&statement, DEFAULT_SCHEMA).map_err(ReadFault::new)
 }
 
 /// Returns the tables that a statement names, those without a schema in `schema`; common table expressions are none.
@@ -93,17 +140,22 @@ pub(super) fn problems(
     source_schemas: &[String],
 ) -> Vec<String> {
     let mut problems = Vec::new();
+    let is_known = |read: &TableId| {
+        models.contains_key(read)
+            || broken.contains(read)
+            || Contract::get().table(&read.schema, &read.name).is_some()
+            || source_schemas.contains(&read.schema)
+            || (read.schema == "meta" && META_TABLES.contains(&read.name.as_str()))
+    };
+    let unknown = |place: &str, read: &TableId| {
+        let known = models.keys().map(|id| (id.schema.as_str(), id.name.as_str()));
+        let of_contract = Contract::get().tables().map(|table| (table.schema.as_str(), table.name.as_str()));
+        unknown_table(place, read, known.chain(of_contract))
+    };
     for model in models.values() {
         for read in &model.reads {
-            let is_known = models.contains_key(read)
-                || broken.contains(read)
-                || Contract::get().table(&read.schema, &read.name).is_some()
-                || source_schemas.contains(&read.schema)
-                || (read.schema == "meta" && META_TABLES.contains(&read.name.as_str()));
-            if !is_known {
-                let known = models.keys().map(|id| (id.schema.as_str(), id.name.as_str()));
-                let of_contract = Contract::get().tables().map(|table| (table.schema.as_str(), table.name.as_str()));
-                problems.push(unknown_table(model, read, known.chain(of_contract)));
+            if !is_known(read) {
+                problems.push(unknown(&place_of(model, read), read));
             } else if floor(&read.schema) > floor(&model.id.schema) {
                 problems.push(format!(
                     "{}: \"{}\" reads \"{read}\", which is on a floor above; hint: move what both need into a lower schema",
@@ -112,6 +164,10 @@ pub(super) fn problems(
                 ));
             }
         }
+        // A law may look at any floor: nothing is computed from it.
+        for check in &model.check_reads {
+            problems.extend(check.reads.iter().filter(|read| !is_known(read)).map(|read| unknown(&check.place, read)));
+        }
     }
     problems.extend(circles(models));
     problems
@@ -119,18 +175,18 @@ pub(super) fn problems(
 
 /// Returns the problem of a model that reads what there is not, with the nearest that there is.
 pub(super) fn unknown_table<'a>(
-    model: &Model,
+    place: &str,
     read: &TableId,
     known: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> String {
     let known: Vec<String> = known.map(|(schema, name)| format!("{schema}.{name}")).collect();
     let hint = nearest(&read.to_string(), known.iter().map(String::as_str))
         .map_or_else(String::new, |near| format!("; hint: did you mean \"{near}\"?"));
-    format!("{}: reads \"{read}\", which is neither a model nor a source table{hint}", place_of(model, read))
+    format!("{place}: reads \"{read}\", which is neither a model nor a source table{hint}")
 }
 
 /// Returns file and line of the first place that names a table.
-fn place_of(model: &Model, table: &TableId) -> String {
+pub(super) fn place_of(model: &Model, table: &TableId) -> String {
     format!("{}:{}", model.file, line_of(&model.sql, table))
 }
 
@@ -190,8 +246,15 @@ mod tests {
         for (name, sql) in rows {
             let id = table_id(name).expect("a dotted name");
             let file = format!("sql/{}.sql", name.replace('.', "/"));
-            let file =
-                ModelFile { id, file, sql: (*sql).to_owned(), sidecar: None, is_inherited: false, is_custom: true };
+            let file = ModelFile {
+                id,
+                file,
+                sql: (*sql).to_owned(),
+                sidecar: None,
+                is_inherited: false,
+                overlay: None,
+                is_custom: true,
+            };
             match parse(file, Sidecar::default()) {
                 Ok(model) => {
                     models.insert(model.id.clone(), model);

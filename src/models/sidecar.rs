@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use arrow::datatypes::{DataType, TimeUnit};
 use serde::Deserialize;
 
+use crate::domain::governance::Decisions;
 use crate::domain::toml_faults;
 
 /// The sidecar of a model.
@@ -248,6 +249,52 @@ pub struct MetricEntry {
     pub threshold: Option<f64>,
     /// What is done when it is off.
     pub action_plan: Option<String>,
+}
+
+impl MetricEntry {
+    /// Takes over what is decided elsewhere.
+    pub fn take_over(&mut self, decisions: &Decisions) {
+        let texts = [
+            (&mut self.label, &decisions.label),
+            (&mut self.unit, &decisions.unit),
+            (&mut self.cadence, &decisions.cadence),
+            (&mut self.direction, &decisions.direction),
+        ];
+        for (field, decided) in texts {
+            if let Some(decided) = decided {
+                decided.clone_into(field);
+            }
+        }
+        let optional = [
+            (&mut self.column, &decisions.column),
+            (&mut self.owner, &decisions.owner),
+            (&mut self.action_plan, &decisions.action_plan),
+        ];
+        for (field, decided) in optional {
+            if decided.is_some() {
+                field.clone_from(decided);
+            }
+        }
+        self.target = decisions.target.or(self.target);
+        self.threshold = decisions.threshold.or(self.threshold);
+    }
+
+    /// Returns the entry that decisions make by themselves; `None` where they leave out what every entry has.
+    pub fn of_decisions(decisions: &Decisions) -> Option<Self> {
+        let mut entry = Self {
+            label: decisions.label.clone()?,
+            unit: decisions.unit.clone()?,
+            column: None,
+            cadence: decisions.cadence.clone()?,
+            direction: decisions.direction.clone()?,
+            owner: None,
+            target: None,
+            threshold: None,
+            action_plan: None,
+        };
+        entry.take_over(decisions);
+        Some(entry)
+    }
 }
 
 /// Returns the sidecar in a text; `Err` is the problem, which begins with line and column.

@@ -1,7 +1,9 @@
 //! The command line, run as a user runs it: the binary in an empty folder, on the sample that it brings along.
 
+mod check;
 mod errors;
 mod files;
+mod governance;
 mod seeds;
 
 use std::ffi::OsStr;
@@ -237,6 +239,8 @@ fn check_says_that_the_sample_is_right() {
     let found = Desk::new().run(&["check", "--format", "json"]).json();
     assert_eq!((&found["is_right"], &found["errors"]), (&Value::from(true), &Value::Array(vec![])));
     assert_eq!(found["tables"].as_array().map(Vec::len), Some(21));
+    let laws = found["laws"].as_array().expect("laws");
+    assert!(laws.len() > 20 && laws.iter().all(|law| law["state"] == "kept"), "{laws:?}");
 }
 
 #[test]

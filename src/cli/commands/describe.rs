@@ -12,6 +12,7 @@ use crate::cli::stop::{Ending, Stop};
 use crate::cli::terminal::Terminal;
 use crate::engine::{DEFAULT_SCHEMA, Engine};
 use crate::error::Result;
+use crate::metrics::{Metric, SCHEMA};
 use crate::models::sidecar::MetricEntry;
 
 /// A table with its columns.
@@ -97,6 +98,8 @@ async fn describe(engine: &Engine, id: &TableId) -> Result<Description> {
             description: description.clone(),
         })
         .collect();
+    let is_shown = |metric: &Metric| id.schema == SCHEMA && metric.name == id.name;
+    let metric = engine.metrics().into_iter().find(is_shown).and_then(|metric| metric.entry);
     Ok(Description {
         schema: id.schema.clone(),
         name: id.name.clone(),
@@ -105,7 +108,7 @@ async fn describe(engine: &Engine, id: &TableId) -> Result<Description> {
         grain: sidecar.map(|sidecar| sidecar.grain.clone()).filter(|grain| !grain.is_empty()),
         key: table.key,
         needs: sidecar.map(|sidecar| sidecar.needs.clone()).unwrap_or_default(),
-        metric: sidecar.and_then(|sidecar| sidecar.metric.as_ref()).map(governance),
+        metric: metric.as_ref().map(governance),
         columns,
     })
 }
