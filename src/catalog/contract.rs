@@ -37,6 +37,8 @@ pub struct ContractTable {
     pub references: BTreeMap<String, String>,
     /// The column that says when the row happened: one at or after `as_of` does not exist.
     pub happens: Option<String>,
+    /// The column that says when a row became a fact; `None` where rows are none.
+    pub fact_column: Option<String>,
     /// The columns, in order.
     pub columns: Vec<ContractColumn>,
     /// The columns as Arrow types; texts are views.
@@ -64,6 +66,7 @@ struct TableFile {
     #[serde(default)]
     references: BTreeMap<String, String>,
     happens: Option<String>,
+    fact_column: Option<String>,
     columns: Vec<(String, String, String)>,
 }
 
@@ -119,6 +122,7 @@ impl ContractTable {
             key: file.key,
             references: file.references,
             happens: file.happens,
+            fact_column: file.fact_column,
             columns,
             arrow_schema: Arc::new(Schema::new(fields)),
         }
@@ -192,6 +196,13 @@ mod tests {
                     let target = target.split_once('.').and_then(|(schema, name)| Contract::get().table(schema, name));
                     assert_eq!(target.map(|target| target.key.len()), Some(1), "{name}.{column}");
                 }
+            }
+        }
+        for table in Contract::get().tables() {
+            if let Some(fact) = &table.fact_column {
+                let column = table.columns.iter().find(|column| column.name == *fact);
+                let is_time = |kind: &DataType| matches!(kind, DataType::Timestamp(..) | DataType::Date32);
+                assert!(column.is_some_and(|column| is_time(&column.data_type)), "{}.{fact}", table.name);
             }
         }
         assert_eq!(Contract::get().tables().count(), 21);

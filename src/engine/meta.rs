@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Weak};
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::memory::MemorySourceConfig;
@@ -12,6 +12,7 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
+use super::freshness::Newest;
 use super::result::wire_schema;
 use super::state::Shared;
 use crate::catalog::TableId;
@@ -19,8 +20,21 @@ use crate::catalog::contract::{Contract, type_name};
 use crate::functions::settings::session_settings;
 
 /// The tables with what a row is.
-pub(super) const TABLES: [(&str, &str); 5] = [
+pub(super) const TABLES: [(&str, &str); 7] = [
     ("columns", "A row for each column of every table and view."),
+    (
+        "freshness",
+        "A row for each metric and contract table that it reads, directly or through other views: the newest fact before \
+         as_of in the table's fact column, a date as its first instant, and the newest file. NULL where a table has no \
+         fact column, no fact or no file.",
+    ),
+    (
+        "lineage",
+        "Where views and their columns come from. kind reads: the view names the table source_schema.source_table. kind \
+         value: the column's values are made of the source column, conditions of a case included. kind filter: the source \
+         column decides which rows of the view there are, by a filter, a join or the order of a window; it is said of the \
+         view as a whole. value and filter go down to tables of the contract.",
+    ),
     ("metrics", "A row for each metric: which view and column show it, who owns it, and which tables it misses."),
     ("models", "A row for each view, with the SQL that makes it."),
     ("settings", "A row for each setting with the value of this session and its bounds."),
@@ -55,6 +69,7 @@ fn schema(name: &str) -> SchemaRef {
             flag("is_nullable"),
             flag("is_key"),
         ],
+        "freshness" | "lineage" => return origin_schema(name),
         "metrics" => vec![
             text("metric", false),
             text("view", false),
@@ -105,6 +120,32 @@ fn schema(name: &str) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+fn origin_schema(name: &str) -> SchemaRef {
+    let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
+    let instant = |name: &str| Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true);
+    let fields = match name {
+        "freshness" => vec![
+            text("metric", false),
+            text("table_schema", false),
+            text("table_name", false),
+            text("fact_column", true),
+            text("newest_file", true),
+            instant("newest_fact_at"),
+            instant("newest_file_at"),
+        ],
+        _ => vec![
+            text("table_schema", false),
+            text("table_name", false),
+            text("column_name", true),
+            text("source_schema", false),
+            text("source_table", false),
+            text("source_column", true),
+            text("kind", false),
+        ],
+    };
+    Arc::new(Schema::new(fields))
+}
+
 #[derive(Debug)]
 struct MetaTable {
     name: &'static str,
@@ -134,6 +175,8 @@ impl TableProvider for MetaTable {
         };
         let columns = match self.name {
             "columns" => columns(&shared).await?,
+            "freshness" => freshness(&shared, state).await?,
+            "lineage" => lineage(&shared).await?,
             "metrics" => metrics(&shared),
             "models" => models(&shared),
             "settings" => settings(state),
@@ -219,6 +262,36 @@ fn metrics(shared: &Shared) -> Vec<ArrayRef> {
         number(&|entry| entry.threshold),
         flags(&rows, |metric| metric.missing.is_empty()),
     ]
+}
+
+async fn freshness(shared: &Arc<Shared>, state: &dyn Session) -> Result<Vec<ArrayRef>> {
+    let rows = super::freshness::rows(shared, state).await.map_err(external)?;
+    let instants = |instant: fn(&Newest) -> Option<i64>| {
+        let micros: TimestampMicrosecondArray = rows.iter().map(|row| instant(&row.newest)).collect();
+        Arc::new(micros.with_timezone("UTC")) as ArrayRef
+    };
+    Ok(vec![
+        texts(&rows, |row| row.metric.clone()),
+        texts(&rows, |row| row.table.schema.clone()),
+        texts(&rows, |row| row.table.name.clone()),
+        optional_texts(&rows, |row| row.newest.fact_column.clone()),
+        optional_texts(&rows, |row| row.newest.file.clone()),
+        instants(|newest| newest.fact_at),
+        instants(|newest| newest.file_at),
+    ])
+}
+
+async fn lineage(shared: &Arc<Shared>) -> Result<Vec<ArrayRef>> {
+    let rows = super::lineage::edges(shared).await.map_err(external)?;
+    Ok(vec![
+        texts(&rows, |edge| edge.table.schema.clone()),
+        texts(&rows, |edge| edge.table.name.clone()),
+        optional_texts(&rows, |edge| edge.column.clone()),
+        texts(&rows, |edge| edge.source.schema.clone()),
+        texts(&rows, |edge| edge.source.name.clone()),
+        optional_texts(&rows, |edge| edge.source_column.clone()),
+        texts(&rows, |edge| edge.kind.name().to_owned()),
+    ])
 }
 
 async fn sources(shared: &Shared) -> Result<Vec<ArrayRef>> {

@@ -7,9 +7,11 @@
 mod attribution_function;
 mod conditions;
 mod faults;
+mod freshness;
 mod gate;
 mod information;
 pub mod laws;
+mod lineage;
 mod memory;
 mod meta;
 mod native;

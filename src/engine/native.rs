@@ -82,6 +82,11 @@ impl NativeTable {
         }
     }
 
+    /// Returns the select, then what is read beside it.
+    pub(super) fn inputs(&self) -> impl Iterator<Item = &LogicalPlan> {
+        std::iter::once(&self.subject).chain(&self.beside)
+    }
+
     /// Returns the plans of these columns of the select, and of those of the tables beside it.
     async fn children(
         &self,

@@ -178,7 +178,8 @@ pub(super) async fn read_all(shared: &Arc<Shared>, state: &SessionState) -> Resu
     }
 }
 
-async fn run(state: &SessionState, plan: LogicalPlanBuilder) -> Result<Vec<RecordBatch>> {
+/// Runs a part of a query of its own.
+pub(super) async fn run(state: &SessionState, plan: LogicalPlanBuilder) -> Result<Vec<RecordBatch>> {
     let plan = plan.build().map_err(faults::of_query)?;
     let plan = state.create_physical_plan(&plan).await.map_err(faults::of_query)?;
     collect(plan, state.task_ctx()).await.map_err(faults::of_query)

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::SchemaRef;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
+use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::ParquetMetaData;
 
@@ -32,6 +34,15 @@ impl Footer {
     /// Returns the rows of the file.
     pub fn rows(&self) -> u64 {
         u64::try_from(self.metadata.file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// Returns the greatest value of a column in each row group, in the file's type; `None` where statistics do not say
+    /// all of them.
+    pub fn greatest(&self, column: &str) -> Option<ArrayRef> {
+        let schema = self.metadata.file_metadata().schema_descr();
+        let converter = StatisticsConverter::try_new(column, &self.schema, schema).ok()?;
+        let greatest = converter.row_group_maxes(self.metadata.row_groups()).ok()?;
+        (greatest.null_count() == 0).then_some(greatest)
     }
 }
 

@@ -8,6 +8,7 @@ mod differential;
 mod flight;
 mod golden;
 mod good_input;
+mod governance;
 mod http_source;
 mod labels;
 mod laws;
