@@ -124,7 +124,7 @@ async fn freshness_follows_an_added_file() {
     project.remove("campaign/touches.parquet");
     project.parquet("campaign/touches/first.parquet", &company::touches());
     let engine = project.open().await.expect("the project opens");
-    let contacts = "contacts | 2026-01-01T00:00:00Z | crm/contacts.parquet | true";
+    let contacts = "contacts | 2026-01-05T09:30:00Z | crm/contacts.parquet | true";
     let rates = "fx_rates | 2026-03-01T00:00:00Z | finance/fx_rates.parquet | true";
     assert_eq!(
         answer(&engine, NEWEST).await.expect("freshness"),
