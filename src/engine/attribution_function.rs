@@ -46,18 +46,24 @@ impl AttributionFunction {
 
 impl TableFunctionImpl for AttributionFunction {
     fn call_with_args(&self, arguments: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
-        let (model, settings) =
-            parameters(arguments.exprs()).map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let parameters = parameters(arguments.exprs()).map_err(|error| DataFusionError::External(Box::new(error)))?;
         let view = self.shared.upgrade().and_then(|shared| shared.known(&view()));
         let Some(view) = view else { return internal_err!("{NAME}() is called before its view is planned") };
         let Some(plan) = view.get_logical_plan() else { return internal_err!("{NAME} is no view") };
-        Ok(Arc::new(Call { plan: plan.into_owned(), schema: view.schema(), model, settings }))
+        Ok(Arc::new(Call { plan: plan.into_owned(), schema: view.schema(), parameters }))
     }
 }
 
-/// Returns the model, and the settings that stand in for those of the session; NULL and what is left out changes nothing.
-fn parameters(arguments: &[Expr]) -> std::result::Result<(Option<String>, Vec<(&'static str, String)>), Error> {
-    let (mut problems, mut model, mut settings) = (Vec::new(), None, Vec::new());
+/// What a call asks for other than the view under the settings of the session.
+#[derive(Debug, Default, PartialEq)]
+struct Parameters {
+    model: Option<String>,
+    settings: Vec<(&'static str, String)>,
+}
+
+/// Returns what the arguments ask for; NULL and what is left out changes nothing.
+fn parameters(arguments: &[Expr]) -> crate::error::Result<Parameters> {
+    let (mut problems, mut found) = (Vec::new(), Parameters::default());
     if arguments.len() > 1 + PARAMETERS.len() {
         problems.push(format!("expected up to {} arguments, found {}", 1 + PARAMETERS.len(), arguments.len()));
     }
@@ -70,7 +76,7 @@ fn parameters(arguments: &[Expr]) -> std::result::Result<(Option<String>, Vec<(&
         match value_of(argument) {
             Ok(value) if value.is_null() => {}
             Ok(value) => match value.try_as_str().flatten().filter(|name| TOUCH_MODELS.contains(name)) {
-                Some(name) => model = Some(name.to_owned()),
+                Some(name) => found.model = Some(name.to_owned()),
                 None => problems.push(format!("model: expected {models}, found {}", shown(&value))),
             },
             Err(problem) => problems.push(format!("model: {problem}")),
@@ -80,7 +86,7 @@ fn parameters(arguments: &[Expr]) -> std::result::Result<(Option<String>, Vec<(&
         match value_of(argument) {
             Ok(value) if value.is_null() => {}
             Ok(value) => match number(&value).filter(|text| Settings::default().with(setting, text).is_ok()) {
-                Some(text) => settings.push((*setting, text)),
+                Some(text) => found.settings.push((*setting, text)),
                 None => {
                     let bounds = spec_of(setting).map_or(String::new(), |spec| spec.bounds.to_string());
                     problems.push(format!("{name}: expected {bounds}, found {}", shown(&value)));
@@ -94,7 +100,7 @@ fn parameters(arguments: &[Expr]) -> std::result::Result<(Option<String>, Vec<(&
         Some(error) => {
             Err(error.with_hint(format!("call {SIGNATURE}; NULL stands for all models, or for the setting")))
         }
-        None => Ok((model, settings)),
+        None => Ok(found),
     }
 }
 
@@ -116,13 +122,12 @@ fn shown(value: &ScalarValue) -> String {
     }
 }
 
-/// One call: the plan of the view, and what is other than in the session.
+/// One call over the plan of the view.
 #[derive(Debug)]
 struct Call {
     plan: LogicalPlan,
     schema: SchemaRef,
-    model: Option<String>,
-    settings: Vec<(&'static str, String)>,
+    parameters: Parameters,
 }
 
 #[async_trait]
@@ -154,11 +159,11 @@ impl TableProvider for Call {
             return internal_err!("{NAME}() is planned outside the engine");
         };
         let mut settings = session_settings(state.config_options());
-        for (name, value) in &self.settings {
+        for (name, value) in &self.parameters.settings {
             settings = settings.with(name, value).map_err(|error| DataFusionError::External(Box::new(error)))?;
         }
         let mut filters = filters.iter().cloned().map(without_qualifiers).collect::<Result<Vec<_>>>()?;
-        filters.extend(self.model.as_ref().map(|model| col("model").eq(lit(model.clone()))));
+        filters.extend(self.parameters.model.as_ref().map(|model| col("model").eq(lit(model.clone()))));
         let fields = self.schema.fields();
         let columns: Vec<&str> = match projection {
             Some(places) => places.iter().map(|place| fields[*place].name().as_str()).collect(),
@@ -178,10 +183,11 @@ mod tests {
 
     #[test]
     fn null_and_what_is_left_out_stand_for_the_settings() {
-        assert_eq!(parameters(&[]).expect("no argument is needed"), (None, vec![]));
+        assert_eq!(parameters(&[]).expect("no argument is needed"), Parameters::default());
         let null = || lit(ScalarValue::Null);
-        assert_eq!(parameters(&[null(), null(), null()]).expect("each may be NULL"), (None, vec![]));
-        let (model, settings) = parameters(&[text("linear"), lit(30), lit(0.5)]).expect("they are within bounds");
+        assert_eq!(parameters(&[null(), null(), null()]).expect("each may be NULL"), Parameters::default());
+        let Parameters { model, settings } =
+            parameters(&[text("linear"), lit(30), lit(0.5)]).expect("they are within bounds");
         assert_eq!(model.as_deref(), Some("linear"));
         let expected = [("attribution.lookback_days", "30"), ("attribution.half_life_days", "0.5")];
         assert_eq!(settings, expected.map(|(name, value)| (name, value.to_owned())));

@@ -1,5 +1,10 @@
 //! Attribution of pipeline, and attribution under the parameters of a call.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringArray};
+use arrow::record_batch::RecordBatch;
+
 use super::company;
 
 #[tokio::test]
@@ -142,6 +147,13 @@ async fn a_call_answers_in_any_schema_and_with_bound_parameters_beside_it() {
     session.use_schema("crm").expect("there is such a schema");
     let found = crate::support::rows(&session, "select sum(credit) from attribution('linear', 30, 7)").await;
     assert_eq!(found, [["98.00"]]);
+    let sql = "select credit from attribution('linear', 30, 7) where opportunity_id = ?";
+    let statement = session.prepare(sql).await.expect("a statement with a parameter beside the call");
+    let deal: ArrayRef = Arc::new(StringArray::from(vec!["D1"]));
+    let bound = RecordBatch::try_from_iter([("deal", deal)]).expect("one column");
+    let bound = statement.bind(&bound).expect("one parameter is bound");
+    let found = statement.execute_bound(bound, 0).await.expect("it runs").collect().await.expect("it ends");
+    assert_eq!(found.iter().map(RecordBatch::num_rows).sum::<usize>(), 1);
 }
 
 #[tokio::test]
