@@ -5,7 +5,9 @@ with leads as (
 ),
 
 deals as (
-    select opportunity_id, created_at, closed_at from core.opportunities
+    select opportunity_id, created_at, closed_at
+    from crm.opportunities
+    where not is_deleted and created_at < setting('reporting.as_of')
 ),
 
 subscriptions as (

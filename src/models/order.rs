@@ -259,7 +259,7 @@ mod tests {
                 Ok(model) => {
                     models.insert(model.id.clone(), model);
                 }
-                Err(fault) => problems.push(fault),
+                Err(faults) => problems.extend(faults),
             }
         }
         (models, problems)
