@@ -3,7 +3,7 @@ with customers as (
 ),
 
 invoices as (
-    select customer_id, currency, subtotal as amount, issued_at
+    select invoice_id, customer_id, currency, subtotal as amount, issued_at
     from billing.invoices
     where status not in ('draft', 'void') and issued_at < setting('reporting.as_of')
 ),
@@ -15,7 +15,7 @@ payments as (
 ),
 
 refunds as (
-    select payment_id, currency, amount, refunded_at
+    select refund_id, payment_id, currency, amount, refunded_at
     from billing.refunds
     where refunded_at < setting('reporting.as_of')
 ),
@@ -27,6 +27,8 @@ rates as (
 facts as (
     select
         'invoiced' as kind,
+        invoices.invoice_id as record_id,
+        invoices.customer_id,
         invoices.currency,
         invoices.amount,
         local_day(invoices.issued_at) as day,
@@ -35,6 +37,8 @@ facts as (
     union all
     select
         'collected' as kind,
+        payments.payment_id as record_id,
+        payments.customer_id,
         payments.currency,
         payments.amount,
         local_day(payments.paid_at) as day,
@@ -44,6 +48,8 @@ facts as (
     union all
     select
         'refunded' as kind,
+        refunds.refund_id as record_id,
+        payments.customer_id,
         refunds.currency,
         refunds.amount,
         local_day(refunds.refunded_at) as day,
@@ -55,6 +61,8 @@ facts as (
 valued as (
     select
         facts.kind,
+        facts.record_id,
+        facts.customer_id,
         coalesce(
             case
                 when facts.currency = setting('reporting.currency') then facts.amount
@@ -67,4 +75,4 @@ valued as (
     left join rates on rates.currency = facts.currency and rates.day = facts.day
 )
 
-select kind, cast(amount as decimal(18, 2)) as amount, month from valued
+select kind, record_id, customer_id, cast(amount as decimal(18, 2)) as amount, month from valued

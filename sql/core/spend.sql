@@ -1,5 +1,5 @@
 with spend as (
-    select channel, campaign_id, currency, amount, spend_date
+    select channel, campaign_id, platform, currency, amount, spend_date
     from campaign.spend
     where spend_date <= last_day()
 ),
@@ -12,6 +12,7 @@ final as (
     select
         spend.channel,
         spend.campaign_id,
+        spend.platform,
         coalesce(
             case
                 when spend.currency = setting('reporting.currency') then spend.amount
@@ -19,9 +20,17 @@ final as (
             end,
             0
         ) as amount,
+        spend.spend_date as day,
         month_of(spend.spend_date) as month,
     from spend
     left join rates on rates.currency = spend.currency and rates.day = spend.spend_date
 )
 
-select channel, campaign_id, cast(amount as decimal(18, 2)) as amount, month from final
+select
+    channel,
+    campaign_id,
+    platform,
+    cast(amount as decimal(18, 2)) as amount,
+    day,
+    month,
+from final
