@@ -18,6 +18,7 @@ use super::output::format::Format;
 Examples:
   topline report                                   the month's figures
   topline query \"select month, nrr from nrr\"       any question in SQL
+  topline explain nrr --month 2026-09              which accounts made a number
   topline check                                    whether sources, models and figures are right
   topline serve                                    for BI tools, over Flight SQL
 
@@ -57,8 +58,10 @@ pub(super) enum Command {
     Query(QueryArguments),
     /// List tables and views
     Tables(TablesArguments),
-    /// Explain a table or view: what a row is, and every column
+    /// Describe a table or view: what a row is, and every column
     Describe(DescribeArguments),
+    /// List the records that a number is made of
+    Explain(ExplainArguments),
     /// Print the physical plan of a query
     ExplainPlan(ExplainPlanArguments),
     /// Check configuration, sources, models and the laws of views, and list every problem
@@ -165,6 +168,51 @@ pub(super) struct DescribeArguments {
     /// How to print it
     #[arg(long, value_name = "table|json", value_enum, hide_possible_values = true, default_value_t = ListFormat::Table)]
     pub format: ListFormat,
+}
+
+/// A table for people, rows for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum RowFormat {
+    /// For people.
+    Table,
+    /// One JSON array.
+    Json,
+    /// Comma-separated values.
+    Csv,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  topline explain nrr --month 2026-09
+  topline explain nrr.churn --month 2026-09 --where \"segment = 'enterprise'\"
+  topline explain cac_by_channel --month 2026-09 --where \"channel = 'events'\"
+  topline explain mrr_movements.expansion --month 2026-09 --format csv
+
+A row for each source record, the largest part first. The parts of a sum are its amounts; those of
+a ratio are numerator / sum of denominators, which add up to it, and effect is the ratio less what
+it would be without the record. Known are metrics that are sums or ratios of sums.
+
+In SQL: select * from explain_metric('nrr', '2026-09', 'segment = ''enterprise''')
+by dimension: select * from metric_by('nrr', 'segment')
+dimensions: select metric, dimensions from meta.metrics")]
+pub(super) struct ExplainArguments {
+    /// A metric, or VIEW.COLUMN
+    #[arg(value_name = "METRIC")]
+    pub metric: String,
+    /// Month such as 2026-09, or a day of it; of a weekly view a day of the week
+    #[arg(long, value_name = "MONTH")]
+    pub month: String,
+    /// Only records of which this is true: a condition on dimensions
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub filter: Option<String>,
+    /// Rows to show [default: 20 in a table, else all]
+    #[arg(long, value_name = "ROWS")]
+    pub limit: Option<u32>,
+    /// How to print them
+    #[arg(long, value_name = "table|json|csv", value_enum, hide_possible_values = true,
+        default_value_t = RowFormat::Table)]
+    pub format: RowFormat,
 }
 
 #[derive(Debug, Args)]

@@ -18,6 +18,7 @@ use super::state::Shared;
 use crate::catalog::TableId;
 use crate::catalog::contract::{Contract, type_name};
 use crate::functions::settings::session_settings;
+use crate::metrics::parts::Measure;
 
 /// The tables with what a row is.
 pub(super) const TABLES: [(&str, &str); 7] = [
@@ -84,6 +85,7 @@ fn schema(name: &str) -> SchemaRef {
             text("action_plan", true),
             text("needs", false),
             text("missing", false),
+            text("dimensions", true),
             Field::new("target", DataType::Float64, true),
             Field::new("threshold", DataType::Float64, true),
             flag("is_available"),
@@ -258,6 +260,10 @@ fn metrics(shared: &Shared) -> Vec<ArrayRef> {
         optional_texts(&rows, |metric| metric.entry.as_ref().and_then(|entry| entry.action_plan.clone())),
         texts(&rows, |metric| metric.needs.join(", ")),
         texts(&rows, |metric| metric.missing.join(", ")),
+        optional_texts(&rows, |metric| {
+            let measure = Measure::find(&shared.models, &metric.name).ok()?;
+            Some(measure.dimensions().join(", "))
+        }),
         number(&|entry| entry.target),
         number(&|entry| entry.threshold),
         flags(&rows, |metric| metric.missing.is_empty()),

@@ -21,6 +21,7 @@ mod row_checks;
 mod schemas;
 mod session;
 mod state;
+mod table_functions;
 mod unique_keys;
 mod yielding;
 

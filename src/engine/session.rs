@@ -16,7 +16,7 @@ use super::gate::{self, Allowed};
 use super::result::{QueryStream, deadline_error, wire_schema};
 use super::state::Shared;
 use super::unique_keys::{self, Verdict};
-use super::{CATALOG, DEFAULT_SCHEMA, attribution_function, faults, parameters, row_checks};
+use super::{CATALOG, DEFAULT_SCHEMA, attribution_function, faults, parameters, row_checks, table_functions};
 use crate::catalog::TableId;
 use crate::config::settings::{SETTINGS, Settings};
 use crate::domain::names::nearest;
@@ -155,6 +155,7 @@ impl Session {
         let (plan, reads) = match statement {
             Allowed::Query(statement) => {
                 let statement = parameters::with_numbered_parameters(*statement);
+                let statement = table_functions::expanded(&self.shared, statement)?;
                 let reads = tables_of(&statement, &self.schema).map_err(|fault| Error::new(ErrorKind::Query, fault))?;
                 let plan = state.statement_to_plan(statement).await.map_err(faults::of_query);
                 let plan = plan.map_err(|error| self.shared.with_nearest_schema(error, &reads))?;

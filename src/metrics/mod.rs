@@ -1,6 +1,8 @@
 //! What a metric is: its entry in the registry, from the sidecars of schema `metrics` and what the configuration decides.
 //!
-//! Must not know how a metric is computed or served. Start at [`registry`].
+//! Must not know how a metric is served. Start at [`registry`]; which records a number comes from is in [`parts`].
+
+pub mod parts;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -8,6 +8,7 @@ mod checks;
 mod files;
 mod order;
 mod overlay;
+pub mod parts;
 mod rules;
 pub mod sidecar;
 pub mod syntax;

@@ -7,6 +7,7 @@ use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast;
 
 use super::files::ModelFile;
+use super::parts;
 use super::sidecar::{self, Sidecar};
 use super::syntax::SyntaxFault;
 use super::{Model, checks, overlay};
@@ -153,6 +154,8 @@ pub(super) fn problems(
         unknown_table(place, read, known.chain(of_contract))
     };
     for model in models.values() {
+        let of_parts = parts::problems(&model.sidecar).into_iter();
+        problems.extend(of_parts.map(|problem| format!("{}: {problem}", model.file.replace(".sql", ".toml"))));
         for read in &model.reads {
             if !is_known(read) {
                 problems.push(unknown(&place_of(model, read), read));

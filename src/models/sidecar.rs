@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use arrow::datatypes::{DataType, TimeUnit};
 use serde::Deserialize;
 
+use super::parts::Parts;
 use crate::domain::governance::Decisions;
 use crate::domain::toml_faults;
 
@@ -42,6 +43,16 @@ pub struct Sidecar {
     /// The laws that the rows keep.
     #[serde(default)]
     pub checks: Vec<Check>,
+    /// Which records the numbers come from.
+    #[serde(default)]
+    pub parts: Vec<Parts>,
+    /// Columns of the key whose values stand side by side, each with all records, and must not be added up: with SQL for
+    /// the value that is taken where none is asked for, or an empty text where one must be.
+    #[serde(default)]
+    pub apart: BTreeMap<String, String>,
+    /// Columns of the key with a value that stands for all others together: `channel = "(all)"`.
+    #[serde(default)]
+    pub totals: BTreeMap<String, String>,
     /// What makes the view a rule: its rows are rows of sources that something is wrong with.
     pub rule: Option<RuleEntry>,
     /// What the select is repeated for.

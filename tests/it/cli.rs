@@ -2,6 +2,7 @@
 
 mod check;
 mod errors;
+mod explain;
 mod files;
 mod governance;
 mod seeds;

@@ -13,6 +13,7 @@ mod http_source;
 mod labels;
 mod laws;
 mod models;
+mod parts;
 mod playbooks;
 mod project;
 mod rules;

@@ -93,7 +93,16 @@ fn target(arguments: &QueryArguments, terminal: &Terminal) -> Result<Target> {
     Ok(Target { format, file: arguments.output.clone() })
 }
 
-async fn write_rows(mut rows: QueryStream, target: Target, terminal: &Terminal, spinner: &Spinner) -> Result<(), Stop> {
+/// Writes rows in a format that is no table, a batch at a time.
+///
+/// # Errors
+/// Those of the query and of the destination.
+pub(super) async fn write_rows(
+    mut rows: QueryStream,
+    target: Target,
+    terminal: &Terminal,
+    spinner: &Spinner,
+) -> Result<(), Stop> {
     let destination = target.open(&terminal.unfinished)?;
     // A query that fails at once leaves standard output empty, and not with a header.
     let mut next = rows.try_next().await?;

@@ -7,7 +7,7 @@ const SOURCE: &str = "[sources.crm]\nconnector = \"canonical\"\nlocation = \"crm
 
 impl Run {
     /// Returns what a run said that the user can mend.
-    fn fault(self) -> String {
+    pub(super) fn fault(self) -> String {
         assert_eq!((self.code, self.out.as_str()), (Some(1), ""), "{}", self.err);
         self.err
     }

@@ -1,0 +1,164 @@
+//! Table functions that stand for a query: `explain_metric`, `metric_by` and `parts_law`.
+//!
+//! A call is replaced by its query before the statement is planned. So it reads what it reads like any other query, with
+//! the settings of the session, and the rows of its sources are checked.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::{ExplainStatement, Statement};
+use datafusion::sql::sqlparser::ast::{
+    self, Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, TableAlias, TableFactor, VisitMut, VisitorMut,
+};
+
+use super::gate;
+use super::state::Shared;
+use crate::error::{Error, ErrorKind, Result};
+use crate::metrics::parts::{Filter, Measure, day_of};
+
+/// The functions with their arguments; those in brackets may be left out.
+const CALLS: [(&str, &str); 3] = [
+    ("explain_metric", "explain_metric('METRIC', 'PERIOD' [, 'FILTER'])"),
+    ("metric_by", "metric_by('METRIC', 'DIMENSION' [, 'FILTER'])"),
+    ("parts_law", "parts_law('METRIC')"),
+];
+
+/// Returns a statement in which the query of each call stands in its place.
+///
+/// # Errors
+/// `Argument` with every problem of the arguments of a call at once.
+pub(super) fn expanded(shared: &Shared, statement: Statement) -> Result<Statement> {
+    match statement {
+        Statement::Statement(mut inner) => match inner.visit(&mut Expansion { shared }) {
+            ControlFlow::Continue(()) => Ok(Statement::Statement(inner)),
+            ControlFlow::Break(error) => Err(error),
+        },
+        Statement::Explain(explain) => {
+            let inner = expanded(shared, *explain.statement)?;
+            Ok(Statement::Explain(ExplainStatement { statement: Box::new(inner), ..explain }))
+        }
+        other => Ok(other),
+    }
+}
+
+struct Expansion<'shared> {
+    shared: &'shared Shared,
+}
+
+impl VisitorMut for Expansion<'_> {
+    type Break = Error;
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        let TableFactor::Table { name, args: Some(arguments), alias, .. } = factor else {
+            return ControlFlow::Continue(());
+        };
+        let Some((function, call)) = CALLS.into_iter().find(|(function, _)| is_named(name, function)) else {
+            return ControlFlow::Continue(());
+        };
+        let query = texts(&arguments.args, call).and_then(|texts| query_of(self.shared, function, &texts));
+        match query {
+            Ok(query) => {
+                let alias = alias.take().unwrap_or_else(|| alias_of(function));
+                *factor = TableFactor::Derived { lateral: false, subquery: query, alias: Some(alias), sample: None };
+                ControlFlow::Continue(())
+            }
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+fn is_named(name: &ObjectName, function: &str) -> bool {
+    name.to_string().eq_ignore_ascii_case(function)
+}
+
+fn alias_of(function: &str) -> TableAlias {
+    TableAlias { explicit: true, name: Ident::new(function), columns: Vec::new(), at: None }
+}
+
+/// Returns the arguments of a call, each a text; the third of three may be left out or NULL.
+fn texts(arguments: &[FunctionArg], call: &str) -> Result<Vec<Option<String>>> {
+    let texts: Option<Vec<_>> = arguments.iter().map(text).collect();
+    let takes_one = !call.contains(',');
+    texts
+        .filter(|texts| match texts.as_slice() {
+            [Some(_)] => takes_one,
+            [Some(_), Some(_)] | [Some(_), Some(_), _] => !takes_one,
+            _ => false,
+        })
+        .ok_or_else(|| Error::new(ErrorKind::Argument, format!("expected {call}, each argument a text in quotes")))
+}
+
+fn text(argument: &FunctionArg) -> Option<Option<String>> {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = argument else { return None };
+    match &value.value {
+        ast::Value::SingleQuotedString(text) => Some(Some(text.clone())),
+        ast::Value::Null => Some(None),
+        _ => None,
+    }
+}
+
+fn query_of(shared: &Shared, function: &str, arguments: &[Option<String>]) -> Result<Box<ast::Query>> {
+    let argument = |place: usize| arguments.get(place).and_then(Option::as_deref);
+    let (name, second) = (argument(0).unwrap_or_default(), argument(1).unwrap_or_default());
+    let mut problems = Vec::new();
+    let day = match function {
+        "explain_metric" => day_of(second).unwrap_or_else(|problem| {
+            problems.push(problem);
+            String::new()
+        }),
+        _ => String::new(),
+    };
+    let measure = match Measure::find(&shared.models, name) {
+        Ok(measure) => measure,
+        Err(problem) => {
+            problems.insert(0, problem);
+            return Err(of_problems(problems));
+        }
+    };
+    if function == "metric_by" {
+        problems.extend(measure.dimension_problem(second));
+    }
+    let filter = measure.filter(argument(2)).unwrap_or_else(|found| {
+        problems.extend(found);
+        Filter::default()
+    });
+    if !problems.is_empty() {
+        return Err(of_problems(problems));
+    }
+    let sql = match function {
+        "explain_metric" => measure.explain_sql(&day, &filter),
+        "parts_law" => Ok(measure.law_sql()),
+        _ => measure.slices_sql(second, &filter),
+    };
+    let sql = sql.map_err(of_problems)?;
+    let missing = shared.missing_tables();
+    // The view has no rows then, and its number no records.
+    if measure.model.sidecar.needs.iter().any(|need| missing.contains(need)) {
+        return query(&format!("select * from ({sql}) as records_of_nothing where false"));
+    }
+    query(&sql)
+}
+
+fn of_problems(mut problems: Vec<String>) -> Error {
+    // A single problem carries its hint as errors do.
+    if let [problem] = problems.as_mut_slice()
+        && let Some((message, hint)) = problem.split_once("; hint: ")
+    {
+        return Error::new(ErrorKind::Argument, message).with_hint(hint);
+    }
+    Error::list(ErrorKind::Argument, "the arguments are wrong", problems)
+        .unwrap_or_else(|| Error::new(ErrorKind::Internal, "a call failed without a problem"))
+}
+
+fn query(sql: &str) -> Result<Box<ast::Query>> {
+    let parsed = gate::parse_one(sql).map_err(|error| {
+        let message = "the parts of a metric are no SQL";
+        Error::new(ErrorKind::Model, message).with_hint(error.message().to_owned())
+    })?;
+    match parsed {
+        Statement::Statement(inner) => match *inner {
+            ast::Statement::Query(query) => Ok(query),
+            _ => Err(Error::new(ErrorKind::Model, "the parts of a metric are no query")),
+        },
+        _ => Err(Error::new(ErrorKind::Model, "the parts of a metric are no query")),
+    }
+}

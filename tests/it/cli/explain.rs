@@ -1,0 +1,104 @@
+//! `topline explain`.
+
+use super::Desk;
+
+#[test]
+fn a_ratio_is_explained_by_its_records() {
+    let page = Desk::new().run(&["explain", "nrr", "--month", "2026-09", "--limit", "5"]).good();
+    insta::assert_snapshot!(page, @r#"
+    nrr.nrr 2026-09-01  Net revenue retention
+
+    table_name    source_key  label                   part  numerator  denominator   effect
+    ───────────────────────────────────────────────────────────────────────────────────────
+    crm.accounts  A0000083    Tidalfield Group      0.1047    7057.99      7057.99   0.0041
+    crm.accounts  A0000152    Harborside Media      0.0767    5171.25      5171.25   0.0029
+    crm.accounts  A0000022    Brightpeak Analytics  0.0682    4602.00      4602.00   0.0026
+    crm.accounts  A0000176    Acornside Logistics   0.0682    4602.00      4602.00   0.0026
+    crm.accounts  A0000014    Falconpeak Partners   0.0665    4485.00      6591.00  -0.0308
+    total of 67 records, 5 shown: 65049.28 / 67433.09 = 0.9646492545425399
+    which is nrr of metrics.nrr
+    "#);
+}
+
+#[test]
+fn a_sum_is_explained_under_a_condition_and_the_model_that_is_meant() {
+    let page = Desk::new()
+        .run(&[
+            "explain",
+            "attribution_by_channel",
+            "--month",
+            "2026-09",
+            "--where",
+            "channel = 'email'",
+            "--limit",
+            "3",
+        ])
+        .good();
+    insta::assert_snapshot!(page, @r#"
+    attribution_by_channel.revenue 2026-09-01  Attributed revenue by channel
+    where channel = 'email'
+    where model = 'linear'
+
+    table_name         source_key   label                         part
+    ──────────────────────────────────────────────────────────────────
+    crm.opportunities  O0000023-00  bluerock-labs - new        8213.40
+    crm.opportunities  O0000165-00  cedarlake-analytics - new  5858.38
+    crm.opportunities  O0000140-00  northgrid-partners - new   3779.14
+    total of 7 records, 3 shown: 20172.04
+    which is revenue of metrics.attribution_by_channel
+    "#);
+}
+
+#[test]
+fn programs_read_every_record() {
+    let desk = Desk::new();
+    let arguments = ["explain", "mrr_movements.expansion", "--month", "2026-09-01", "--format"];
+    let rows = desk.run(&[&arguments[..], &["json"]].concat()).json();
+    let rows = rows.as_array().expect("rows");
+    assert!(rows.len() > 1 && rows[0]["table_name"] == "crm.accounts", "{rows:?}");
+    let sum: f64 = rows.iter().map(|row| row["part"].as_f64().expect("a part")).sum();
+    let shown = desk.query("select expansion from mrr_movements where month = date '2026-09-01'", "json").json();
+    assert!((sum - shown[0]["expansion"].as_f64().expect("a sum")).abs() < 0.005, "{sum} and {shown}");
+    let csv = desk.run(&[&arguments[..], &["csv"]].concat()).good();
+    assert_eq!(csv.lines().count(), rows.len() + 1);
+}
+
+#[test]
+fn every_mistake_of_a_call_is_named() {
+    let fault = |arguments: &[&str]| Desk::new().run(arguments).fault();
+    insta::assert_snapshot!(fault(&["explain", "cac_by_chanel", "--month", "2026-9"]), @r#"
+    error: the arguments are wrong: 2 problems
+      metric "cac_by_chanel" does not exist; hint: did you mean "cac_by_channel"?
+      expected a period such as 2026-06 or 2026-06-01, found "2026-9"
+    "#);
+    insta::assert_snapshot!(
+        fault(&["explain", "cac_by_channel", "--month", "2026-13", "--where", "chanel = 'email'"]), @r#"
+        error: the arguments are wrong: 2 problems
+          expected a period such as 2026-06 or 2026-06-01, found "2026-13"
+          filter "chanel = 'email'": there is no dimension "chanel"; hint: did you mean "channel"?
+        "#);
+    insta::assert_snapshot!(fault(&["explain", "nrr", "--month", "2036-09"]), @r#"
+    error: view "metrics.nrr" has no month 2036-09-01
+    hint: it goes from 2024-05-01 to 2026-10-01
+    "#);
+    insta::assert_snapshot!(fault(&["explain", "time_to_revenue_monthly", "--month", "2026-09"]), @r#"
+    error: metric "time_to_revenue_monthly" is not made of records: it is no sum and no ratio of sums
+    hint: there are time_to_revenue_monthly.customers, time_to_revenue_monthly.mean_days
+    "#);
+    insta::assert_snapshot!(fault(&["explain", "win_rate_by_stage", "--month", "2026-09"]), @r#"
+    error: metric "win_rate_by_stage.win_rate" has one number for each stage
+    hint: name one in the filter: stage = '...'
+    "#);
+    insta::assert_snapshot!(fault(&["query", "select * from metric_by('nrr', 'segmnt')"]), @r#"
+    error: metric "nrr.nrr" has no dimension "segmnt"
+    hint: did you mean "segment"?
+    "#);
+    insta::assert_snapshot!(fault(&["query", "select * from metric_by('nrr')"]), @"error: expected metric_by('METRIC', 'DIMENSION' [, 'FILTER']), each argument a text in quotes");
+    insta::assert_snapshot!(
+        fault(&["query", "select * from metric_by('nrr', 'segment', 'segment in (select name from crm.accounts)')"]),
+        @r#"
+        error: the arguments are wrong: 2 problems
+          filter "segment in (select name from crm.accounts)": expected a condition on dimensions, found a query
+          filter "segment in (select name from crm.accounts)": there is no dimension "name"; hint: there are country, industry, segment, source_key, table_name
+        "#);
+}
