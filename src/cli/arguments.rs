@@ -62,6 +62,8 @@ pub(super) enum Command {
     Describe(DescribeArguments),
     /// List the records that a number is made of
     Explain(ExplainArguments),
+    /// Compare the metrics of two configurations or model folders
+    Diff(DiffArguments),
     /// Print the physical plan of a query
     ExplainPlan(ExplainPlanArguments),
     /// Check configuration, sources, models and the laws of views, and list every problem
@@ -213,6 +215,32 @@ pub(super) struct ExplainArguments {
     #[arg(long, value_name = "table|json|csv", value_enum, hide_possible_values = true,
         default_value_t = RowFormat::Table)]
     pub format: RowFormat,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  topline diff --against ../before/topline.toml
+  topline diff --against new_models cac cac_by_channel
+  topline diff --against new_models --format json | jq '.metrics[] | select(.changed > 0)'
+
+Before is the configuration of this call. After is what --against names: another configuration, or
+a folder of models that takes the place of the configured one. Both are read as of the same instant.
+Rows are matched by the key of the view; doubles that are within 1e-9 of each other are the same.
+Exits 0 whether anything differs or not, as a report does, and 1 where something is wrong.")]
+pub(super) struct DiffArguments {
+    /// A configuration file, or a folder of models
+    #[arg(long, value_name = "FILE|DIR")]
+    pub against: PathBuf,
+    /// Views of schema metrics [default: all]
+    #[arg(value_name = "METRIC")]
+    pub metrics: Vec<String>,
+    /// Differences to show for each metric
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub limit: u32,
+    /// How to print it
+    #[arg(long, value_name = "text|json", value_enum, hide_possible_values = true, default_value_t = TextFormat::Text)]
+    pub format: TextFormat,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 pub(super) mod check;
 pub(super) mod completion;
 pub(super) mod describe;
+pub(super) mod diff;
 pub(super) mod explain;
 pub(super) mod explain_plan;
 pub(super) mod query;
@@ -29,6 +30,7 @@ pub(super) async fn run(command: Command, config: Result<Config>, terminal: Term
         Command::ExplainPlan(arguments) => explain_plan::run(config?, &arguments, &terminal).await,
         Command::Report(arguments) => report::run(&Engine::open(config?).await?, &arguments, &terminal).await,
         Command::Explain(arguments) => explain::run(&Engine::open(config?).await?, &arguments, &terminal).await,
+        Command::Diff(arguments) => diff::run(config?, &arguments, &terminal).await,
         Command::Tables(arguments) => tables::run(&Engine::open(config?).await?, &arguments, &terminal).await,
         Command::Describe(arguments) => describe::run(&Engine::open(config?).await?, &arguments, &terminal).await,
         Command::Serve(_) | Command::Sample(_) | Command::Completion(_) => {

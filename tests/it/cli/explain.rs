@@ -1,4 +1,4 @@
-//! `topline explain`.
+//! `topline explain` and `topline diff`.
 
 use super::Desk;
 
@@ -101,4 +101,68 @@ fn every_mistake_of_a_call_is_named() {
           filter "segment in (select name from crm.accounts)": expected a condition on dimensions, found a query
           filter "segment in (select name from crm.accounts)": there is no dimension "name"; hint: there are country, industry, segment, source_key, table_name
         "#);
+}
+
+/// A change to two views: one with other values, one with other rows.
+fn changed_models(desk: &Desk) {
+    std::fs::create_dir_all(desk.path().join("changed/metrics")).expect("a folder");
+    desk.write(
+        "changed/metrics/arpa.sql",
+        "select month, closing as mrr, customers_closing + 1 as customers, cast(null as double) as arpa, is_complete\n\
+         from metrics.mrr_movements\nwhere month <> date '2026-10-01'\n",
+    );
+    let toml = include_str!("../../../sql/metrics/arpa.toml");
+    let toml = toml.split("\n[[").next().expect("what stands before laws and parts");
+    desk.write("changed/metrics/arpa.toml", toml);
+}
+
+#[test]
+fn a_difference_is_told_by_row_and_column() {
+    let desk = Desk::new();
+    changed_models(&desk);
+    let page = desk.run(&["diff", "--against", "changed", "arpa", "nrr", "--limit", "4"]).good();
+    insta::assert_snapshot!(page, @r#"
+    before: the sample, built-in models
+    after:  the sample, models of changed
+
+    arpa: 29 rows changed, 0 added, 1 removed of 30 before and 29 after
+    in 30 periods from 2024-05-01 to 2026-10-01
+    column       rows  sum of differences
+    arpa           29          -20,166.05
+    customers      30              -53.00
+    is_complete     1
+    mrr             1          -76,672.34
+
+    row         column     before  after  difference
+    2024-05-01  customers       0      1        1.00
+    2024-06-01  customers       2      3        1.00
+    2024-06-01  arpa       432.29   NULL     -432.29
+    2024-07-01  customers       4      5        1.00
+
+    the same: nrr
+    "#);
+    let all = desk.run(&["diff", "--against", "changed", "--format", "json"]).json();
+    let metrics = all["metrics"].as_array().expect("metrics");
+    let differ: Vec<_> = metrics
+        .iter()
+        .filter(|metric| metric["changed"] != 0 || metric["removed"] != 0)
+        .map(|metric| metric["metric"].as_str().expect("a name"))
+        .collect();
+    assert!(differ.contains(&"arpa") && !differ.contains(&"nrr"), "{differ:?}");
+    assert!(metrics.iter().any(|metric| metric["metric"] == "attribution" && metric["rows_before"] != 0));
+}
+
+#[test]
+fn a_difference_needs_two_sides() {
+    let desk = Desk::new();
+    changed_models(&desk);
+    insta::assert_snapshot!(desk.run(&["diff", "--against", "nothing"]).fault(), @r#"
+    error: --against "nothing" does not exist
+    hint: name a configuration file or a folder of models
+    "#);
+    insta::assert_snapshot!(desk.run(&["diff", "--against", "changed", "apra", "nr"]).fault(), @r#"
+    error: metrics that do not exist: 2 problems
+      view "metrics.apra" is on neither side; hint: did you mean "arpa"?
+      view "metrics.nr" is on neither side; hint: did you mean "nrr"?
+    "#);
 }
