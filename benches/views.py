@@ -1,4 +1,4 @@
-"""Times every metric view of a topline binary on data of `topline sample`, each in a process of its own.
+"""Times every view of a topline binary that people ask on data of `topline sample`, each in a process of its own.
 
     python benches/views.py --topline target/release/topline --data DATA [--views mrr,nrr] [--repeat 3]
         [--memory "512 MB"] [--threads 2] [--peer DIR_OF_THE_DUCKDB_PEER --peer-python PYTHON]
@@ -15,15 +15,22 @@ import subprocess
 import tempfile
 import time
 
-VIEWS = [
-    "attribution", "attribution_by_channel", "attribution_by_campaign", "cac", "cac_by_channel", "mrr", "mrr_movements",
-    "nrr", "nrr_by_segment", "arpa", "time_to_revenue", "time_to_revenue_monthly",
-]  # fmt: skip
-
 STATEMENTS = {
     "start-up": "select 1",
     "bare scan": "select count(touch_id), count(email), max(touched_at) from campaign.touches",
 }
+
+
+NAMES = """select case when model_schema = 'quality' then 'quality.' else '' end || model_name as name
+    from meta.models where model_schema = 'metrics' or model_name in ('reconciliation', 'revenue_leakage', 'violations')
+    order by model_schema, model_name"""
+
+
+def views(options):
+    """Returns what is timed: start-up, a bare scan, every metric, and the views of quality that are no single rule."""
+    command = [options.topline, "query", NAMES, "--format", "csv"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return [*STATEMENTS, *listed.split()[1:]]
 
 
 def run(command, environment):
@@ -39,7 +46,7 @@ def run(command, environment):
 
 
 def topline(options, view, folder, environment):
-    sql = STATEMENTS.get(view, f"select * from metrics.{view}")
+    sql = STATEMENTS.get(view, f"select * from {view}")
     command = [options.topline, "--config", os.path.join(options.data, "topline.toml"), "query", sql]
     runs = [
         run(command + ["--format", "arrow", "--output", os.path.join(folder, "rows.arrow")], environment)
@@ -48,9 +55,14 @@ def topline(options, view, folder, environment):
     return min(run[0] for run in runs), min(run[1] for run in runs), max(run[2] for run in runs)
 
 
+def has_peer(options, view):
+    return options.peer and os.path.exists(os.path.join(options.peer, "duckdb", f"{view.removeprefix('quality.')}.sql"))
+
+
 def peer(options, view, folder):
     command = [options.peer_python, os.path.join(options.peer, "run.py"), options.data, folder]
-    command += ["--views", view, "--repeat", str(options.repeat), "--no-csv", "--threads", str(options.threads)]
+    command += ["--views", view.removeprefix("quality."), "--repeat", str(options.repeat), "--no-csv"]
+    command += ["--threads", str(options.threads)]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     found = [json.loads(line) for line in lines if line.startswith("{")]
     return found[0]
@@ -60,7 +72,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--topline", required=True)
     parser.add_argument("--data", required=True)
-    parser.add_argument("--views", default=",".join([*STATEMENTS, *VIEWS]))
+    parser.add_argument("--views", help="names, with commas between them; all where none is given")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--memory")
@@ -73,10 +85,10 @@ def main():
     print("| view | topline s | cpu s | MB |" + (" DuckDB s | query s | cpu s | MB | ratio |" if options.peer else ""))
     print("| --- | ---: | ---: | ---: |" + (" ---: | ---: | ---: | ---: | ---: |" if options.peer else ""))
     with tempfile.TemporaryDirectory() as folder:
-        for view in options.views.split(","):
+        for view in options.views.split(",") if options.views else views(options):
             wall, cpu, memory = topline(options, view, folder, environment)
             line = f"| {view} | {wall:.2f} | {cpu:.2f} | {memory:.0f} |"
-            if options.peer and view in VIEWS:
+            if has_peer(options, view):
                 other = peer(options, view, folder)
                 line += f" {other['process_s']:.2f} | {other['query_s']:.2f} | {other['cpu_s']:.2f} | {other['rss_mb']} |"
                 line += f" {wall / other['process_s']:.2f} |"

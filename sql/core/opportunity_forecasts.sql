@@ -127,8 +127,8 @@ select
     owner_id,
     opportunity_type,
     fact,
-    cast(coalesce(cast(forecast as decimal(18, 2)), 0) as decimal(18, 2)) as forecast,
-    cast(coalesce(cast(weighted_forecast as decimal(18, 2)), 0) as decimal(18, 2)) as weighted_forecast,
-    cast(coalesce(cast(actual as decimal(18, 2)), 0) as decimal(18, 2)) as actual,
+    cast(coalesce(forecast, 0) as decimal(18, 2)) as forecast,
+    cast(coalesce(weighted_forecast, 0) as decimal(18, 2)) as weighted_forecast,
+    cast(coalesce(actual, 0) as decimal(18, 2)) as actual,
     month,
 from final

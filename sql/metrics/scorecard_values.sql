@@ -21,7 +21,7 @@ with weekly as (
     from metrics.mrr_movements_weekly
 ),
 
--- With each number of a month, how a quarter follows from its months, and the parts of it that are summed for that.
+-- Each number of a month, with how a quarter follows from its months and the parts summed for that.
 monthly as (
     select
         'new_pipeline' as metric,

@@ -258,6 +258,7 @@ pub(super) struct ExplainPlanArguments {
 Examples:
   topline check
   topline check cac nrr                            the laws of these views alone
+  topline check --records                          every number against the records that it is made of, too
   topline check --targets                          what is off target, and whose it is
   topline check --config production.toml --format json
   topline check --format json | jq '.laws[] | select(.state != \"kept\")'
@@ -268,8 +269,11 @@ pub(super) struct CheckArguments {
     #[arg(value_name = "VIEW")]
     pub views: Vec<String>,
     /// Print instead what is off target, with owner and action plan, and the metrics that nobody answers for
-    #[arg(long, conflicts_with = "views")]
+    #[arg(long, conflicts_with_all = ["views", "records"])]
     pub targets: bool,
+    /// Hold every number against the records that it is made of too, as `topline explain` shows them
+    #[arg(long)]
+    pub records: bool,
     /// How to print what was found
     #[arg(long, value_name = "text|json", value_enum, hide_possible_values = true, default_value_t = TextFormat::Text)]
     pub format: TextFormat,

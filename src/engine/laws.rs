@@ -12,8 +12,9 @@ use super::{Engine, Session, faults};
 use crate::catalog::TableId;
 use crate::config::CONTRACT_SCHEMAS;
 use crate::error::{Error, ErrorKind, Result};
+use crate::metrics::parts::Measure;
 use crate::models::Model;
-use crate::models::sidecar::{ColumnKind, Severity};
+use crate::models::sidecar::{Check, ColumnKind, Severity};
 
 /// Rows that an outcome shows: enough to find the cause.
 const EXAMPLES_MAX: usize = 5;
@@ -36,6 +37,15 @@ pub struct Law {
     sql: String,
     /// A query whose rows are all different where the law holds; cheaper than the other.
     unique: Option<String>,
+}
+
+/// Which laws there are to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LawScope {
+    /// Those of the sidecars, and those that go without saying.
+    Views,
+    /// These, and that every number is what its records add up to: a query more for each column that is made of some.
+    ViewsAndRecords,
 }
 
 /// What became of a law.
@@ -76,8 +86,24 @@ impl LawOutcome {
 
 impl Engine {
     /// Returns the laws of all views, view by view.
-    pub fn laws(&self) -> Vec<Law> {
-        self.models().iter().flat_map(laws_of).collect()
+    ///
+    /// A view that has no rows for want of a table keeps no law, and none that reads it can be kept.
+    pub fn laws(&self, scope: LawScope) -> Vec<Law> {
+        let (models, missing) = (self.models(), self.shared.missing_tables());
+        let has_rows = |id: &TableId| {
+            models.get(id).is_none_or(|model| !model.sidecar.needs.iter().any(|need| missing.contains(need)))
+        };
+        let mut laws = Vec::new();
+        for model in models.iter().filter(|model| has_rows(&model.id)) {
+            laws.extend(implied_laws(model));
+            let checks = model.sidecar.checks.iter().zip(&model.check_reads);
+            let can_be_kept = checks.filter(|(_, of)| models.closure(of.reads.iter().cloned()).iter().all(has_rows));
+            laws.extend(can_be_kept.map(|(check, _)| declared_law(model, check)));
+            if scope == LawScope::ViewsAndRecords {
+                laws.extend(laws_of_records(model));
+            }
+        }
+        laws
     }
 
     /// Tries laws one after the other, all at the same instant, and says each to `before` before it is tried.
@@ -101,8 +127,8 @@ impl Engine {
     }
 }
 
-/// Returns the laws of a view: those that go without saying, then its own.
-fn laws_of(model: &Model) -> Vec<Law> {
+/// Returns the laws of a view that go without saying.
+fn implied_laws(model: &Model) -> Vec<Law> {
     let view = &model.id;
     let of_contract = CONTRACT_SCHEMAS.contains(&view.schema.as_str());
     let implied = |name: &str, description: String, sql: String, unique: Option<String>| Law {
@@ -147,15 +173,32 @@ fn laws_of(model: &Model) -> Vec<Law> {
             None,
         ));
     }
-    laws.extend(model.sidecar.checks.iter().map(|check| Law {
-        view: view.clone(),
+    laws
+}
+
+/// Returns a law that the sidecar of a view brings.
+fn declared_law(model: &Model, check: &Check) -> Law {
+    Law {
+        view: model.id.clone(),
         name: check.name.clone(),
         description: check.description.clone(),
         severity: check.severity,
         sql: check.sql.clone(),
         unique: None,
-    }));
-    laws
+    }
+}
+
+/// Returns the laws that the numbers of a view are what their records add up to.
+fn laws_of_records(model: &Model) -> Vec<Law> {
+    let law = |measure: Measure<'_>| Law {
+        view: model.id.clone(),
+        name: format!("records_of_{}", measure.column),
+        description: format!("The records of {} add up to it.", measure.column),
+        severity: Severity::Error,
+        sql: format!("select * from parts_law('{}')", measure.dotted()),
+        unique: None,
+    };
+    Measure::of(model).into_iter().map(law).collect()
 }
 
 fn name_of(view: &TableId) -> String {

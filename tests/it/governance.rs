@@ -40,7 +40,8 @@ async fn the_columns_of_three_metrics_come_from_where_their_sql_says() {
         assert!(rows_of_arpa.iter().any(|known| known == source), "{source}: {rows_of_arpa:?}");
     }
     assert_eq!(sources(&engine, "attribution", Some("campaign_id")).await, ["campaign.touches.campaign_id"]);
-    // The deal, converted; when the touches, the lead and the deal were; and channels, for last_non_direct.
+    // The deal, converted; when the touches, the lead and the deal were, whose closing counts where it is closed; and
+    // channels, for last_non_direct.
     assert_eq!(
         sources(&engine, "attribution", Some("credit")).await,
         [
@@ -51,6 +52,8 @@ async fn the_columns_of_three_metrics_come_from_where_their_sql_says() {
             "crm.opportunities.closed_at",
             "crm.opportunities.created_at",
             "crm.opportunities.currency",
+            "crm.opportunities.is_closed",
+            "crm.opportunities.is_won",
             "finance.fx_rates.rate",
         ]
     );
@@ -62,6 +65,8 @@ async fn the_columns_of_three_metrics_come_from_where_their_sql_says() {
             "campaign.spend.currency",
             "campaign.spend.spend_date",
             "crm.opportunities.closed_at",
+            "crm.opportunities.is_closed",
+            "crm.opportunities.is_won",
             "finance.costs.amount",
             "finance.costs.currency",
             "finance.costs.month",
@@ -105,7 +110,7 @@ async fn every_view_leads_to_the_tables_that_it_names_and_down_to_the_contract()
         &session,
         "select columns.table_name, columns.column_name from meta.columns left anti join meta.lineage \
          on lineage.table_name = columns.table_name and lineage.column_name = columns.column_name \
-         where columns.table_schema = 'metrics' and columns.column_name not in ('model', 'is_complete', 'new_customers') \
+         where columns.table_schema = 'metrics' and columns.column_name not in ('model', 'is_complete', 'new_customers', 'cadence') \
          and columns.table_name <> 'touch_models'",
     )
     .await;

@@ -19,44 +19,49 @@ const REACHES: &[Reach] = &[
         "reporting.currency",
         "EUR",
         "arpa attribution attribution_by_campaign attribution_by_channel cac cac_by_channel expansion_revenue
-         forecast_accuracy ltv_cac mrr mrr_movements mrr_movements_weekly nrr nrr_by_segment open_pipeline
-         pipeline_attribution pipeline_attribution_by_channel pipeline_conversion pipeline_created
-         pipeline_created_weekly pipeline_movements pipeline_velocity pipeline_velocity_weekly
-         quality.reconciliation quality.revenue_leakage retention_cohorts revenue revenue_per_employee",
+         forecast_accuracy ltv_cac marketing_pnl monthly_scorecard mrr mrr_movements mrr_movements_weekly nrr
+         nrr_by_segment open_pipeline pipeline_attribution pipeline_attribution_by_channel pipeline_conversion
+         pipeline_created pipeline_created_weekly pipeline_movements pipeline_velocity
+         pipeline_velocity_weekly quality.reconciliation quality.revenue_leakage quarterly_scorecard
+         retention_cohorts revenue revenue_per_employee scorecard scorecard_values weekly_scorecard",
     ),
     (
         "reporting.timezone",
         "America/Sao_Paulo",
         "arpa attribution attribution_by_campaign attribution_by_channel cac cac_by_channel expansion_revenue
-         forecast_accuracy funnel ltv_cac mrr mrr_movements nrr nrr_by_segment pipeline_attribution
-         pipeline_attribution_by_channel pipeline_conversion pipeline_created pipeline_created_weekly
-         pipeline_movements pipeline_velocity pipeline_velocity_weekly quality.reconciliation
-         quality.revenue_leakage retention_cohorts revenue revenue_per_employee time_to_revenue_monthly
+         forecast_accuracy funnel ltv_cac marketing_pnl monthly_scorecard mrr mrr_movements nrr nrr_by_segment
+         pipeline_attribution pipeline_attribution_by_channel pipeline_conversion pipeline_created
+         pipeline_created_weekly pipeline_movements pipeline_velocity pipeline_velocity_weekly
+         quality.reconciliation quality.revenue_leakage quarterly_scorecard retention_cohorts revenue
+         revenue_per_employee scorecard scorecard_values time_to_revenue_monthly weekly_scorecard
          win_rate_by_stage win_rate_by_stage_weekly",
     ),
     (
         "reporting.week_start",
         "sunday",
-        "mrr_movements_weekly pipeline_created_weekly pipeline_velocity_weekly win_rate_by_stage_weekly",
+        "mrr_movements_weekly pipeline_created_weekly pipeline_velocity_weekly scorecard scorecard_values
+         weekly_scorecard win_rate_by_stage_weekly",
     ),
-    ("reporting.fiscal_year_start", "2", ""),
+    ("reporting.fiscal_year_start", "2", "quarterly_scorecard scorecard scorecard_values"),
     (
         "reporting.as_of",
         "2026-10-16T09:30:00Z",
         "arpa attribution attribution_by_campaign attribution_by_channel cac cac_by_channel expansion_revenue
-         forecast_accuracy funnel ltv_cac mrr mrr_movements mrr_movements_weekly nrr nrr_by_segment
-         open_pipeline pipeline_attribution pipeline_attribution_by_channel pipeline_conversion
-         pipeline_created pipeline_created_weekly pipeline_movements pipeline_velocity
-         pipeline_velocity_weekly quality.missing_fx_rate quality.negative_leg quality.reconciliation
-         quality.revenue_leakage quality.unresolved_touch quality.violations retention_cohorts revenue
-         revenue_per_employee time_to_revenue time_to_revenue_monthly win_rate_by_stage
+         forecast_accuracy funnel ltv_cac marketing_pnl monthly_scorecard mrr mrr_movements
+         mrr_movements_weekly nrr nrr_by_segment open_pipeline pipeline_attribution
+         pipeline_attribution_by_channel pipeline_conversion pipeline_created pipeline_created_weekly
+         pipeline_movements pipeline_velocity pipeline_velocity_weekly quality.missing_fx_rate
+         quality.negative_leg quality.reconciliation quality.revenue_leakage quality.unresolved_touch
+         quality.violations quarterly_scorecard retention_cohorts revenue revenue_per_employee scorecard
+         scorecard_values time_to_revenue time_to_revenue_monthly weekly_scorecard win_rate_by_stage
          win_rate_by_stage_weekly",
     ),
     (
         "attribution.lookback_days",
         "30",
-        "attribution attribution_by_campaign attribution_by_channel cac_by_channel pipeline_attribution
-         pipeline_attribution_by_channel",
+        "attribution attribution_by_campaign attribution_by_channel cac_by_channel marketing_pnl
+         monthly_scorecard pipeline_attribution pipeline_attribution_by_channel quarterly_scorecard scorecard
+         scorecard_values",
     ),
     (
         "attribution.half_life_days",
@@ -67,11 +72,17 @@ const REACHES: &[Reach] = &[
     (
         "attribution.touch_scope",
         "contact_roles",
-        "attribution attribution_by_campaign attribution_by_channel cac_by_channel pipeline_attribution
-         pipeline_attribution_by_channel",
+        "attribution attribution_by_campaign attribution_by_channel cac_by_channel marketing_pnl
+         monthly_scorecard pipeline_attribution pipeline_attribution_by_channel quarterly_scorecard scorecard
+         scorecard_values",
     ),
-    ("cac.model", "first_touch", ""),
-    ("cac.cost_lag_months", "1", "cac cac_by_channel ltv_cac"),
+    ("cac.model", "first_touch", "marketing_pnl monthly_scorecard quarterly_scorecard scorecard scorecard_values"),
+    (
+        "cac.cost_lag_months",
+        "1",
+        "cac cac_by_channel ltv_cac marketing_pnl monthly_scorecard quarterly_scorecard scorecard
+         scorecard_values",
+    ),
     // The sample has a margin for each month.
     ("unit_economics.gross_margin", "0.5", ""),
     ("quality.mismatch_share", "0.5", "quality.reconciliation"),
@@ -193,4 +204,28 @@ async fn every_setting_has_an_entry() {
     let mut tried: Vec<&str> = REACHES.iter().map(|(name, ..)| *name).collect();
     tried.sort_unstable();
     assert_eq!(tried, declared);
+}
+
+#[tokio::test]
+async fn quarters_follow_the_fiscal_year() {
+    // A year from April has the quarters of the calendar; one from February has others, and what was created in its
+    // quarters is the sum of their months.
+    let engine = sample().await;
+    let calendar: &[&str] = &["1", "4", "7", "10"];
+    let quarters: [(&str, &[&str]); 4] =
+        [("1", calendar), ("4", calendar), ("2", &["2", "5", "8", "11"]), ("12", &["3", "6", "9", "12"])];
+    for (first, expected) in quarters {
+        let session = session(&engine, &[("reporting.fiscal_year_start", first)]);
+        let sql =
+            "select distinct cast(date_part('month', period) as bigint) as month from quarterly_scorecard order by 1";
+        let found = rows(&session, sql).await;
+        assert_eq!(found.concat(), expected, "a fiscal year from month {first}");
+        let sql = "with months as (select quarter_of(month) as quarter, sum(amount) as amount from pipeline_created group by 1)
+             select count(*), count(*) filter (where abs(scorecard.value - cast(months.amount as double)) > 0.005)
+             from quarterly_scorecard as scorecard
+             inner join months on months.quarter = scorecard.period
+             where scorecard.metric = 'new_pipeline'";
+        let sums = rows(&session, sql).await.concat();
+        assert!(sums[0] != "0" && sums[1] == "0", "a fiscal year from month {first}: {} of {}", sums[1], sums[0]);
+    }
 }

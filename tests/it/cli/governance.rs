@@ -35,7 +35,13 @@ fn fault(run: Run) -> String {
 fn the_configuration_decides_about_metrics_and_their_parts() {
     let desk = desk_with(&[]);
     decide(&desk, &DECIDED.replace("[metrics.grr]", "[metrics.nrr]"));
-    insta::assert_snapshot!(desk.query(ASKED, "csv").good(), @"");
+    insta::assert_snapshot!(desk.query(ASKED, "csv").good(), @r"
+    metric,view,label,owner,target,threshold,cadence,plan
+    cac,cac,Customer acquisition cost,Ann,1200.0,100.5,monthly,Find the cha
+    cac:email,cac,Customer acquisition cost,Ann,300.0,100.5,monthly,Send fewer.
+    grr,nrr,Gross revenue retention,Head of Customer Success,,,monthly,List churn a
+    nrr,nrr,What stays,Head of Customer Success,1.0,0.01,quarterly,Look at nrr_
+    ");
     let described = desk.run(&["describe", "cac", "--format", "json"]).json();
     assert_eq!((&described["metric"]["owner"], &described["metric"]["target"]), (&"Ann".into(), &1200.0.into()));
 }
@@ -50,7 +56,11 @@ fn a_sidecar_without_sql_changes_the_registry_and_adds_laws() {
     )]);
     let asked = "select metric, \"view\", value_column, label, owner, target from meta.metrics \
                  where metric in ('nrr', 'net') order by metric";
-    insta::assert_snapshot!(desk.query(asked, "csv").good(), @"");
+    insta::assert_snapshot!(desk.query(asked, "csv").good(), @r"
+    metric,view,value_column,label,owner,target
+    net,nrr,nrr,Net,,
+    nrr,nrr,,Net revenue retention,Bob,1.0
+    ");
     let found = desk.run(&["check", "nrr", "--format", "json"]).json();
     let laws = found["laws"].as_array().expect("laws");
     assert!(laws.iter().any(|law| law["name"] == "mine" && law["state"] == "kept"), "{laws:?}");

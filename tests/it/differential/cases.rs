@@ -19,7 +19,9 @@ const SALES: [Case; 15] = [
     }),
     ("a touch at the start of the lookback", |company, rows| has_touch_at(company, rows, company.lookback_days)),
     ("a touch at the closing", |company, rows| has_touch_at(company, rows, 0)),
-    ("four touches of a deal", |_, rows| rows.iter().any(|row| row.cells[10] == "4")),
+    ("three touches of a deal or more", |_, rows| {
+        rows.iter().any(|row| row.cells[10].parse::<u32>().is_ok_and(|touches| touches >= 3))
+    }),
     ("a deal without a touch", |_, rows| rows.iter().any(|row| row.cells[7] == "(unattributed)")),
     ("a deal without an account", |_, rows| rows.iter().any(|row| row.cells[5] == "NULL")),
     ("a win at as_of", |company, _| {

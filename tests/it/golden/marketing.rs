@@ -63,10 +63,6 @@ async fn a_channel_is_set_against_what_it_brings() {
         .await;
     // full_path: T1 carries the first step, the creation of the deal; T2 the last one. No deal has a last step before.
     company
-        .assert_with(
-            &[("cac.model", "full_path")],
-            "select distinct attributed_pipeline from marketing_pnl",
-            "-",
-        )
+        .assert_with(&[("cac.model", "full_path")], "select distinct attributed_pipeline from marketing_pnl", "-")
         .await;
 }

@@ -11,6 +11,7 @@ use crate::cli::output::progress::Spinner;
 use crate::cli::stop::{Ending, Stop};
 use crate::cli::terminal::Terminal;
 use crate::config::Config;
+use crate::engine::laws::{Law, LawScope};
 use crate::engine::{DEFAULT_SCHEMA, Engine};
 use crate::error::{Error, ErrorKind, Result};
 use findings::Findings;
@@ -37,7 +38,7 @@ pub(in crate::cli) async fn run(
     let mut findings = Findings::default();
     let spinner = Spinner::start(terminal, "opening the sources");
     match config {
-        Ok(config) => check(config, &arguments.views, &mut findings, &spinner).await?,
+        Ok(config) => check(config, arguments, &mut findings, &spinner).await?,
         Err(error) => findings.fault("configuration", &error)?,
     }
     findings.is_right = findings.errors.is_empty();
@@ -50,9 +51,14 @@ pub(in crate::cli) async fn run(
     Ok(if findings.is_right { Ending::Done } else { Ending::ProblemsFound })
 }
 
-async fn check(config: Config, views: &[String], findings: &mut Findings, spinner: &Spinner) -> Result<(), Stop> {
+async fn check(
+    config: Config,
+    arguments: &CheckArguments,
+    findings: &mut Findings,
+    spinner: &Spinner,
+) -> Result<(), Stop> {
     let Some(engine) = open(config, findings).await? else { return Ok(()) };
-    if views.is_empty() {
+    if arguments.views.is_empty() {
         check_sources(&engine, findings, spinner).await?;
         spinner.say("planning the models");
         for model in engine.models().iter() {
@@ -65,7 +71,10 @@ async fn check(config: Config, views: &[String], findings: &mut Findings, spinne
     }
     // Laws about rows that are wrong already would say the same once more.
     if findings.errors.is_empty() {
-        check_laws(&engine, &chosen(&engine, views).await?, findings, spinner).await?;
+        let views = chosen(&engine, &arguments.views).await?;
+        let scope = if arguments.records { LawScope::ViewsAndRecords } else { LawScope::Views };
+        let laws = engine.laws(scope).into_iter().filter(|law| views.contains(&law.view)).collect();
+        check_laws(&engine, laws, findings, spinner).await?;
     }
     Ok(())
 }
@@ -120,8 +129,7 @@ async fn check_sources(engine: &Engine, findings: &mut Findings, spinner: &Spinn
     }
 }
 
-async fn check_laws(engine: &Engine, views: &[TableId], findings: &mut Findings, spinner: &Spinner) -> Result<()> {
-    let laws: Vec<_> = engine.laws().into_iter().filter(|law| views.contains(&law.view)).collect();
+async fn check_laws(engine: &Engine, laws: Vec<Law>, findings: &mut Findings, spinner: &Spinner) -> Result<()> {
     let (mut tried, count) = (0, laws.len());
     let outcomes = engine
         .check_laws(laws, |law| {
