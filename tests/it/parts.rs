@@ -216,7 +216,7 @@ async fn taking_a_record_away_takes_its_part_away() {
 }
 
 /// Returns the file, the columns and the values by which a record is found in it; nothing where taking it away does more
-/// than its part says: credit moves to other touches, and a later deal becomes an account's first.
+/// than its part says: credit moves to other touches, shared cost to other channels, and a later deal becomes the first.
 async fn place_of(
     session: &Session,
     shown: &Number<'_>,
@@ -227,7 +227,7 @@ async fn place_of(
     let view = shown.measure.model.id.name.as_str();
     let one = |column: &'static str| Some((file.clone(), vec![column], vec![key.to_owned()]));
     match table {
-        "crm.opportunities" if view.starts_with("cac") => None,
+        "crm.opportunities" if view.starts_with("cac") || view == "marketing_pnl" => None,
         "crm.opportunities" => one("opportunity_id"),
         "crm.leads" => one("lead_id"),
         "billing.invoices" => one("invoice_id"),
@@ -235,7 +235,7 @@ async fn place_of(
         "campaign.spend" => {
             Some((file, vec!["spend_date", "campaign_id", "channel", "platform"], vec![key.to_owned()]))
         }
-        "finance.costs" if key.contains("(shared)") || view == "cac_by_channel" => None,
+        "finance.costs" if key.contains("(shared)") || ["cac_by_channel", "marketing_pnl"].contains(&view) => None,
         "finance.costs" => Some((file, vec!["month", "department", "category", "channel"], vec![key.to_owned()])),
         "crm.accounts" | "billing.customers" if view == "time_to_revenue_monthly" => None,
         "crm.accounts" | "billing.customers" => {
