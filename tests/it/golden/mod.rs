@@ -17,6 +17,7 @@ mod movements;
 mod pipeline;
 mod pipeline_attribution;
 mod quality;
+mod quality_optional;
 mod reconciliation;
 mod recurring;
 mod retention;
