@@ -35,10 +35,10 @@ pub struct ContractTable {
     pub key: Vec<String>,
     /// The columns that name a row of another table by its key, and that table: `crm.accounts`.
     pub references: BTreeMap<String, String>,
-    /// The column that says when the row happened: one at or after `as_of` does not exist.
-    pub happens: Option<String>,
     /// The column that says when a row became a fact; `None` where rows are none.
     pub fact_column: Option<String>,
+    /// Whether a row is an event: one whose fact is at or after `as_of` does not exist.
+    pub is_event: bool,
     /// The columns, in order.
     pub columns: Vec<ContractColumn>,
     /// The columns as Arrow types; texts are views.
@@ -65,8 +65,9 @@ struct TableFile {
     key: Vec<String>,
     #[serde(default)]
     references: BTreeMap<String, String>,
-    happens: Option<String>,
     fact_column: Option<String>,
+    #[serde(default)]
+    is_event: bool,
     columns: Vec<(String, String, String)>,
 }
 
@@ -121,8 +122,8 @@ impl ContractTable {
             description: file.description,
             key: file.key,
             references: file.references,
-            happens: file.happens,
             fact_column: file.fact_column,
+            is_event: file.is_event,
             columns,
             arrow_schema: Arc::new(Schema::new(fields)),
         }
@@ -185,7 +186,9 @@ mod tests {
                     assert!(kinds.contains(&kind.trim_end_matches('?')), "{name}.{column}: {kind}");
                     assert!(!description.is_empty(), "{name}.{column}");
                 }
-                for key in table.key.iter().chain(&table.happens) {
+                let fact = table.fact_column.iter().filter(|_| table.is_event);
+                assert!(!table.is_event || table.fact_column.is_some(), "{name}");
+                for key in table.key.iter().chain(fact) {
                     assert!(
                         table.columns.iter().any(|(column, kind, _)| column == key && !kind.ends_with('?')),
                         "{name}.{key}"

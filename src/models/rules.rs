@@ -201,7 +201,8 @@ fn of_table(table: &ContractTable) -> Names {
 /// Returns the condition under which a row exists at `as_of` and is not deleted.
 fn counts(table: &ContractTable) -> String {
     let has = |name: &str| table.columns.iter().any(|column| column.name == name);
-    let happened = table.happens.as_deref().map(|column| match column {
+    let event = table.fact_column.as_deref().filter(|_| table.is_event);
+    let happened = event.map(|column| match column {
         "month" => "month_of(records.month) <= last_day()".to_owned(),
         column if column.ends_with("_date") => format!("records.{column} <= last_day()"),
         column => format!("records.{column} < setting('reporting.as_of')"),
