@@ -1,5 +1,5 @@
 with spine as (
-    select month from core.mrr_spine
+    select unnest(month_series(day, last_day())) as month from core.mrr_start
 ),
 
 months as (

@@ -5,6 +5,7 @@
 //! answer, `laws` what must hold of the rows of views. Knows nothing of protocols and terminals. Start at [`Engine::open`].
 
 mod attribution_function;
+mod branches;
 pub mod comparison;
 mod conditions;
 mod faults;

@@ -18,6 +18,7 @@ use object_store::ObjectStore;
 use url::Url;
 
 use super::attribution_function::AttributionFunction;
+use super::branches::BranchesInTurn;
 use super::conditions::optimizer_rules;
 use super::memory::QueryMemory;
 use super::row_checks::Checked;
@@ -106,6 +107,7 @@ impl Shared {
                 .with_runtime_env(runtime)
                 .with_default_features()
                 .with_optimizer_rules(optimizer_rules())
+                .with_physical_optimizer_rule(Arc::new(BranchesInTurn))
                 .with_physical_optimizer_rule(Arc::new(YieldInJoins))
                 .with_catalog_list(Arc::new(TopLevel::new(Weak::clone(shared))))
                 .build();

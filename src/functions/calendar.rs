@@ -5,7 +5,7 @@
 //! | `local_day(instant)`, `local_week(instant)`, `local_month(instant)` | the day, or the first day of the week or month, a date |
 //! | `week_of(date)`, `month_of(date)`, `quarter_of(date)` | the first day of the week, month or fiscal quarter that a day is in |
 //! | `day_start(date)` | the first instant of a day |
-//! | `add_months(date, n)` | the first day of the month n months later |
+//! | `add_weeks(date, n)`, `add_months(date, n)` | the day n weeks later; the first day of the month n months later |
 //! | `day_series(from, to)`, `week_series(from, to)`, `month_series(from, to)` | the days from one to the other, both included, or the first days of the weeks or months that they are in; a list |
 //! | `days_between(from, to)` | days of 86,400 seconds from one instant to another, a double; NULL where the second is earlier |
 //! | `last_day()` | the day of the last instant before `reporting.as_of` |
@@ -25,6 +25,9 @@ use crate::domain::calendar;
 /// The most elements of one series: a day series of more than a century is a slip.
 const SERIES_MAX: i64 = 200_000;
 
+/// The most weeks or months that a date is shifted by: with more it would leave the calendar.
+const SHIFT_MAX: i32 = 120_000;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Cut {
     LocalDay,
@@ -34,6 +37,7 @@ enum Cut {
     MonthOf,
     QuarterOf,
     DayStart,
+    AddWeeks,
     AddMonths,
     DaySeries,
     WeekSeries,
@@ -61,6 +65,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         ("month_of", Cut::MonthOf, vec![date.clone()]),
         ("quarter_of", Cut::QuarterOf, vec![date.clone()]),
         ("day_start", Cut::DayStart, vec![date.clone()]),
+        ("add_weeks", Cut::AddWeeks, vec![date.clone(), DataType::Int64]),
         ("add_months", Cut::AddMonths, vec![date.clone(), DataType::Int64]),
         ("day_series", Cut::DaySeries, vec![date.clone(), date.clone()]),
         ("week_series", Cut::WeekSeries, vec![date.clone(), date.clone()]),
@@ -120,15 +125,8 @@ impl ScalarUDFImpl for CalendarFunction {
                     first.as_primitive::<Date32Type>().unary_opt(|day| Some(calendar.start_of_day(day)));
                 Arc::new(starts.with_timezone("UTC"))
             }
-            Cut::AddMonths => {
-                let months = columns[1].as_primitive::<Int64Type>();
-                let days = first.as_primitive::<Date32Type>();
-                Arc::new(Date32Array::from_iter((0..days.len()).map(|row| {
-                    let is_known = days.is_valid(row) && months.is_valid(row);
-                    let count = i32::try_from(months.value(row)).ok()?;
-                    is_known.then(|| calendar::add_months(days.value(row), count))
-                })))
-            }
+            Cut::AddWeeks => Arc::new(shifted(first, &columns[1], |day, count| day + 7 * count)?),
+            Cut::AddMonths => Arc::new(shifted(first, &columns[1], calendar::add_months)?),
             Cut::DaySeries => series(first, &columns[1], |day| day, |day| day + 1)?,
             Cut::WeekSeries => series(first, &columns[1], |day| calendar.week_of(day), |day| day + 7)?,
             Cut::MonthSeries => series(first, &columns[1], calendar::month_of, |day| calendar::add_months(day, 1))?,
@@ -160,6 +158,18 @@ fn days_between(from: &ArrayRef, to: &ArrayRef) -> Float64Array {
 
 fn by_day(days: &ArrayRef, cut: impl Fn(i32) -> i32) -> Date32Array {
     days.as_primitive::<Date32Type>().unary(cut)
+}
+
+fn shifted(days: &ArrayRef, counts: &ArrayRef, shift: impl Fn(i32, i32) -> i32) -> Result<Date32Array> {
+    let (days, counts) = (days.as_primitive::<Date32Type>(), counts.as_primitive::<Int64Type>());
+    let pairs = days.iter().zip(counts.iter()).map(|(day, count)| match (day, count) {
+        (Some(day), Some(count)) => match i32::try_from(count) {
+            Ok(count) if count.abs() <= SHIFT_MAX => Ok(Some(shift(day, count))),
+            _ => exec_err!("a date cannot be shifted by {count} weeks or months"),
+        },
+        _ => Ok(None),
+    });
+    pairs.collect()
 }
 
 fn series(

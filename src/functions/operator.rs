@@ -34,6 +34,12 @@ pub trait Operator: fmt::Debug + Send + Sync + 'static {
     /// Returns the child whose partitions become partitions of the output; `None` is one partition.
     fn streamed_child(&self) -> Option<usize>;
 
+    /// Returns how many partitions the output has.
+    fn partitions(&self, children: &[Arc<dyn ExecutionPlan>]) -> usize {
+        let streamed = self.streamed_child().and_then(|child| children.get(child));
+        streamed.map_or(1, |child| child.output_partitioning().partition_count())
+    }
+
     /// Returns the columns of the ordered child by which its rows are ordered; all rows with the same value of the first
     /// are in one partition. Empty where the order does not matter.
     fn input_order(&self) -> &'static [&'static str] {
@@ -73,10 +79,7 @@ pub struct OperatorExec {
 impl OperatorExec {
     /// Returns the node of an operator over its children.
     pub fn new(operator: Arc<dyn Operator>, children: Vec<Arc<dyn ExecutionPlan>>) -> Self {
-        let partitions = operator
-            .streamed_child()
-            .and_then(|child| children.get(child))
-            .map_or(1, |child| child.output_partitioning().partition_count());
+        let partitions = operator.partitions(&children);
         let properties = PlanProperties::new(
             EquivalenceProperties::new(operator.schema()),
             Partitioning::UnknownPartitioning(partitions),

@@ -1,6 +1,6 @@
 //! Model files: those in the binary, and the user's folder laid over them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
@@ -29,31 +29,39 @@ pub(super) struct ModelFile {
     pub(super) is_custom: bool,
 }
 
+fn is_model(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "sql" || end == "toml")
+}
+
 /// Returns the built-in models; a file that is no text is a problem.
 pub(super) fn built_in() -> (BTreeMap<TableId, ModelFile>, Vec<String>) {
     let (mut files, mut problems) = (BTreeMap::new(), Vec::new());
     for (schema, folder) in [("core", &CORE), ("metrics", &METRICS), ("quality", &QUALITY)] {
-        for file in folder.files().filter(|file| file.path().extension().is_some_and(|end| end == "sql")) {
-            let name = file.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let label = format!("sql/{schema}/{name}.sql");
-            let Some(sql) = file.contents_utf8() else {
-                problems.push(format!("{label}: not a text"));
-                continue;
+        let paths = folder.files().map(|file| file.path()).filter(|path| is_model(path));
+        let names: BTreeSet<PathBuf> = paths.map(|path| path.with_extension("")).collect();
+        for path in names {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let text = |extension: &'static str| {
+                folder.get_file(path.with_extension(extension)).map(move |file| file.contents_utf8().ok_or(extension))
             };
-            let sidecar = folder.get_file(file.path().with_extension("toml")).and_then(|file| file.contents_utf8());
+            let (sql, sidecar) = match (text("sql").transpose(), text("toml").transpose()) {
+                (Ok(sql), Ok(sidecar)) => (sql.unwrap_or_default(), sidecar),
+                (Err(extension), _) | (_, Err(extension)) => {
+                    problems.push(format!("sql/{schema}/{name}.{extension}: not a text"));
+                    continue;
+                }
+            };
             let id = TableId { schema: schema.to_owned(), name };
-            files.insert(
-                id.clone(),
-                ModelFile {
-                    id,
-                    file: label,
-                    sql: sql.to_owned(),
-                    sidecar: sidecar.map(str::to_owned),
-                    is_inherited: false,
-                    overlay: None,
-                    is_custom: false,
-                },
-            );
+            let model = ModelFile {
+                file: format!("sql/{schema}/{}.sql", id.name),
+                sql: sql.to_owned(),
+                sidecar: sidecar.map(str::to_owned),
+                is_inherited: false,
+                overlay: None,
+                is_custom: false,
+                id,
+            };
+            files.insert(model.id.clone(), model);
         }
     }
     (files, problems)

@@ -12,6 +12,7 @@ pub mod parts;
 mod rules;
 pub mod sidecar;
 pub mod syntax;
+mod weeks;
 
 pub use checks::CheckReads;
 pub use order::tables_of;
@@ -137,8 +138,12 @@ fn parsed(
     }
     let (rules, of_rules) = Rules::new(&sidecars, &broken, quality);
     problems.extend(of_rules);
+    let weeks = weeks::selects(&files, &sidecars, problems);
     for (id, mut file) in files {
         let sidecar = sidecars[&id].sidecar.clone();
+        if let Some(sql) = weeks.get(&id) {
+            file.sql.clone_from(sql);
+        }
         if let Some(each) = sidecar.each {
             file.sql = rules.repeated(each, &file.sql, &sidecar);
         }

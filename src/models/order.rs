@@ -39,7 +39,7 @@ pub(super) fn sidecar_of(file: &ModelFile) -> Result<Sidecar, Vec<String>> {
         None => Sidecar::default(),
     };
     if file.is_inherited {
-        sidecar = Sidecar { operator: None, beside: Vec::new(), each: None, ..sidecar };
+        sidecar = Sidecar { operator: None, beside: Vec::new(), each: None, weeks_of: None, ..sidecar };
     }
     let problems = match &file.overlay {
         Some((place, text)) => overlay::lay_over(&mut sidecar, place, text),

@@ -57,6 +57,8 @@ pub struct Sidecar {
     pub rule: Option<RuleEntry>,
     /// What the select is repeated for.
     pub each: Option<Each>,
+    /// The view by month of the same schema whose select this one's is, with weeks for months; it has none of its own.
+    pub weeks_of: Option<String>,
 }
 
 /// The entry of a rule.
