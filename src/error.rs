@@ -21,6 +21,8 @@ pub enum ErrorKind {
     Argument,
     /// What was asked for does not exist.
     NotFound,
+    /// The caller has not said who they are, or what they said is not true.
+    Unauthenticated,
     /// The statement is not allowed here: it writes, reads files or sets engine options.
     Refused,
     /// A limit of memory, time, rows or size was reached.
@@ -37,13 +39,14 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, for tests that must cover all of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Config,
         Self::Source,
         Self::Model,
         Self::Query,
         Self::Argument,
         Self::NotFound,
+        Self::Unauthenticated,
         Self::Refused,
         Self::Limit,
         Self::Cancelled,
@@ -61,6 +64,7 @@ impl ErrorKind {
             | Self::Query
             | Self::Argument
             | Self::NotFound
+            | Self::Unauthenticated
             | Self::Refused
             | Self::Limit
             | Self::Cancelled

@@ -12,7 +12,7 @@
 //! | 4 engine | [`engine`] | sessions, limits, running a query, row checks |
 //! | 3 meaning | [`models`], then [`metrics`] | SQL files and their order; what a metric is |
 //! | 2 catalog | [`catalog`] | the contract that source tables are held against |
-//! | 1 storage | [`sources`], [`sample`], [`functions`] | Parquet in, the synthetic company, native functions |
+//! | 1 storage | [`sources`], [`sample`], [`functions`], [`auth`] | Parquet in, the synthetic company, native functions, who calls |
 //! | 0 words | [`domain`], [`error`], [`config`] | time, names, the one error type, checked settings |
 //!
 //! # Glossary
@@ -26,6 +26,7 @@
 //! - **as_of**: the instant at which a query looks at the world; later facts do not exist for it.
 //! - **spine**: the months that a view has rows for, whether anything happened in them or not.
 
+pub mod auth;
 pub mod catalog;
 pub mod cli;
 pub mod config;

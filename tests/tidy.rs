@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The floor of each module: a file imports from floors below its own only.
-const FLOORS: [(&str, u8); 14] = [
+const FLOORS: [(&str, u8); 15] = [
     ("error", 0),
     ("domain", 1),
     ("config", 2),
+    ("auth", 10),
     ("sources", 10),
     ("sample", 10),
     ("functions", 10),

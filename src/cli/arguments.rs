@@ -1,5 +1,7 @@
 //! What may be asked for on the command line.
 
+mod access;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -8,6 +10,7 @@ use clap_complete::Shell;
 
 use super::commands::report::month::Month;
 use super::output::format::Format;
+pub(super) use access::{TokenArguments, TokenCommand, UserArguments, UserCommand};
 
 /// The revenue warehouse in one binary: CRM, billing and campaign Parquet in, trusted RevOps metrics out.
 ///
@@ -72,6 +75,10 @@ pub(super) enum Command {
     Sample(SampleArguments),
     /// Serve Flight SQL until Ctrl-C or SIGTERM
     Serve(ServeArguments),
+    /// Add, list and remove the users of servers
+    User(UserArguments),
+    /// Make, list and remove tokens by which programs log in
+    Token(TokenArguments),
     /// Print the completions of a shell
     Completion(CompletionArguments),
 }

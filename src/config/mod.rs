@@ -8,6 +8,7 @@ mod governance;
 mod overrides;
 mod quality;
 mod reader;
+mod security;
 pub mod settings;
 mod sources;
 
@@ -21,6 +22,7 @@ use crate::domain::governance::Decisions;
 use crate::error::{Error, ErrorKind, Result};
 pub use environment::Environment;
 pub use quality::{NamePattern, QualityConfig, RequiredField};
+pub use security::{OidcConfig, SecurityConfig, TlsConfig, is_private_url};
 use settings::Settings;
 
 /// The schemas of the source contract.
@@ -109,6 +111,8 @@ pub struct Config {
     pub warehouse: Option<PathBuf>,
     /// The address of the Flight SQL server.
     pub listen: SocketAddr,
+    /// Who may connect to the servers, and how.
+    pub security: SecurityConfig,
     /// What a query may use.
     pub limits: Limits,
     /// Options of object stores (`AWS_REGION` and the like), from the environment.

@@ -8,6 +8,7 @@ use toml::{Table, Value};
 
 use super::overrides::{self, Overrides};
 use super::quality::{QUALITY_KEYS, QualityConfig};
+use super::security::{AUTH_KEYS, OIDC_KEYS, SecurityConfig, TLS_KEYS};
 use super::settings::{SETTINGS, Settings};
 use super::{Config, Environment, Limits, default_listen};
 use crate::domain::names::nearest;
@@ -15,11 +16,14 @@ use crate::domain::toml_faults;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Keys that are no settings, by section.
-const OTHER_KEYS: [(&str, &[&str]); 5] = [
+const OTHER_KEYS: [(&str, &[&str]); 8] = [
     ("quality", &QUALITY_KEYS),
     ("models", &["location"]),
     ("warehouse", &["location"]),
     ("flight", &["listen"]),
+    ("tls", &TLS_KEYS),
+    ("auth", &AUTH_KEYS),
+    ("oidc", &OIDC_KEYS),
     ("limits", &["memory", "query_seconds", "rows", "threads"]),
 ];
 
@@ -72,7 +76,11 @@ pub(super) fn keys_of(section: &str) -> Vec<&'static str> {
 pub(super) fn is_text(section: &str, key: &str) -> bool {
     match Settings::default().get(&format!("{section}.{key}")) {
         Some(value) => !matches!(value, super::settings::Value::Integer(_) | super::settings::Value::Number(_)),
-        None => section != "limits" || key == "memory",
+        None => match section {
+            "limits" => key == "memory",
+            "auth" => key != "token_hours",
+            _ => true,
+        },
     }
 }
 
@@ -106,6 +114,7 @@ impl Reader {
             quality: QualityConfig::default(),
             warehouse: None,
             listen: default_listen(),
+            security: SecurityConfig::default(),
             limits: Limits::default(),
             storage_options: environment.storage_options.clone(),
         };
@@ -120,18 +129,16 @@ impl Reader {
                 continue;
             };
             match section.as_str() {
-                "sources" => {
-                    config.sources = self.sources(keys, &folder, file.is_none());
-                    continue;
+                "sources" => config.sources = self.sources(keys, &folder, file.is_none()),
+                "metrics" => config.metrics = self.metrics(keys),
+                "tls" => self.tls(&mut config.security, keys, &folder),
+                "auth" => self.auth(&mut config.security, keys, &folder),
+                "oidc" => config.security.oidc = self.oidc(keys),
+                _ => {
+                    for (key, value) in keys {
+                        self.key(&mut config, &section, &key, value, &folder);
+                    }
                 }
-                "metrics" => {
-                    config.metrics = self.metrics(keys);
-                    continue;
-                }
-                _ => {}
-            }
-            for (key, value) in keys {
-                self.key(&mut config, &section, &key, value, &folder);
             }
         }
         if config.sources.is_empty() && self.problems.is_empty() {

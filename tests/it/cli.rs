@@ -6,6 +6,7 @@ mod explain;
 mod files;
 mod governance;
 mod seeds;
+mod users;
 
 use std::ffi::OsStr;
 use std::path::Path;

@@ -11,6 +11,7 @@ pub(super) mod report;
 pub(super) mod sample;
 pub(super) mod serve;
 pub(super) mod tables;
+pub(super) mod user;
 
 use crate::cli::arguments::Command;
 use crate::cli::stop::{Ending, Stop};
@@ -33,6 +34,8 @@ pub(super) async fn run(command: Command, config: Result<Config>, terminal: Term
         Command::Diff(arguments) => diff::run(config?, &arguments, &terminal).await,
         Command::Tables(arguments) => tables::run(&Engine::open(config?).await?, &arguments, &terminal).await,
         Command::Describe(arguments) => describe::run(&Engine::open(config?).await?, &arguments, &terminal).await,
+        Command::User(arguments) => user::run(config, arguments, &terminal),
+        Command::Token(arguments) => user::run_token(config, arguments, &terminal),
         Command::Serve(_) | Command::Sample(_) | Command::Completion(_) => {
             Err(Error::new(ErrorKind::Internal, "this command is not run this way").into())
         }

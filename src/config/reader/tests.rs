@@ -50,3 +50,55 @@ fn sizes_are_read_in_their_units() {
     assert_eq!(parse_bytes("lots"), None);
     assert_eq!(parse_bytes("99999999999999 TB"), None);
 }
+
+#[test]
+fn files_of_users_and_certificates_are_counted_from_the_configuration() {
+    let text = format!(
+        "{SOURCE}[tls]\ncertificate = \"tls/cert.pem\"\nkey = \"/run/key.pem\"\n[auth]\nusers = \"users.toml\"\n\
+         token_hours = 8\n[oidc]\nissuer = \"https://login.example.com\"\naudience = \"topline\"\n"
+    );
+    let config = read(Some(Path::new("/etc/topline.toml")), &text, &Environment::default()).expect("it is right");
+    let security = config.security;
+    let tls = security.tls.as_ref().expect("it is configured");
+    assert_eq!(
+        (tls.certificate.as_path(), tls.key.as_path()),
+        (Path::new("/etc/tls/cert.pem"), Path::new("/run/key.pem"))
+    );
+    assert_eq!(security.users.as_deref(), Some(Path::new("/etc/users.toml")));
+    assert_eq!((security.token_hours, security.is_plaintext_allowed), (8, false));
+    assert_eq!(security.oidc.map(|oidc| oidc.user_claim).as_deref(), Some("sub"));
+}
+
+#[test]
+fn every_problem_of_security_is_listed() {
+    let text = format!(
+        "{SOURCE}[tls]\ncertificate = \"cert.pem\"\nallow_plaintext = \"yes\"\n[auth]\nuser = \"users.toml\"\n\
+         token_hours = 0\n[oidc]\nissuer = \"http://login.example.com\"\n"
+    );
+    let found = problems(&text);
+    for part in [
+        "[tls]: certificate and key are both needed; hint: name two PEM files",
+        "[tls] allow_plaintext: expected true or false, found \"yes\"",
+        "unknown key \"user\" in [auth]; hint: did you mean \"users\"?",
+        "[auth] token_hours: expected a whole number from 1 to 720, found integer 0",
+        "[oidc]: key \"audience\" is missing; hint: the \"aud\" of the tokens that are meant for topline",
+        "[oidc] issuer: expected an https:// URL, found \"http://login.example.com\"",
+    ] {
+        assert!(found.contains(part), "{part} is not in {found}");
+    }
+}
+
+#[test]
+fn variables_name_security_too() {
+    let environment = Environment::from_variables(
+        [
+            ("TOPLINE_TLS_ALLOW_PLAINTEXT", "true"),
+            ("TOPLINE_AUTH_TOKEN_HOURS", "1"),
+            ("TOPLINE_AUTH_USERS", "users.toml"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    let security = read(None, SOURCE, &environment).expect("a good configuration").security;
+    assert!(security.is_plaintext_allowed && security.is_login_required());
+    assert_eq!((security.token_hours, security.users.as_deref()), (1, Some(Path::new("users.toml"))));
+}

@@ -1,0 +1,79 @@
+//! Who calls: users and their passwords, tokens, and what is sealed for a user to keep.
+//!
+//! [`Authenticator`] turns the authorization header of a call into a [`Caller`]. `users` has the file of users, `password`
+//! the checking of passwords, `login` the tokens that a login gives, `oidc` tokens that are issued elsewhere, `key` the
+//! key of the server, [`seal`] what clients keep without being able to change it. Knows no protocol but the form of that
+//! header, and never says what was wrong with it. Start at [`Authenticator::admit`].
+
+mod authenticator;
+mod credentials;
+mod key;
+mod login;
+mod oidc;
+mod password;
+mod private_file;
+pub mod random;
+pub mod seal;
+mod throttle;
+pub mod users;
+pub mod watched;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind};
+pub use authenticator::Authenticator;
+pub use key::ServerKey;
+
+/// The name of everyone where nobody has to log in.
+pub const ANONYMOUS: &str = "anonymous";
+
+/// Who calls. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    name: Arc<str>,
+}
+
+impl Caller {
+    /// Returns the caller of a name that was proven.
+    pub(crate) fn named(name: &str) -> Self {
+        Self { name: name.into() }
+    }
+
+    /// Returns the caller of a server that asks nobody who they are.
+    pub fn anonymous() -> Self {
+        Self::named(ANONYMOUS)
+    }
+
+    /// Returns the name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// A text that must not be seen: a password, a token, the hash of one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Returns the secret of a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Returns the text, for the one place that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+/// Returns an error for a caller who is not let in.
+fn refused(message: &str, hint: &str) -> Error {
+    Error::new(ErrorKind::Unauthenticated, message).with_hint(hint)
+}
