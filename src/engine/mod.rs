@@ -134,6 +134,11 @@ impl Engine {
         &self.shared.config
     }
 
+    /// Returns the clock that "now" is read from.
+    pub fn clock(&self) -> Clock {
+        self.shared.clock
+    }
+
     /// Returns a session with the configured settings.
     pub fn session(&self) -> Session {
         Session::new(Arc::clone(&self.shared))

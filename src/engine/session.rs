@@ -17,6 +17,7 @@ use super::result::{QueryStream, deadline_error, wire_schema};
 use super::state::Shared;
 use super::unique_keys::{self, Verdict};
 use super::{CATALOG, DEFAULT_SCHEMA, attribution_function, faults, parameters, row_checks, table_functions};
+use crate::auth::ANONYMOUS;
 use crate::catalog::TableId;
 use crate::config::settings::{SETTINGS, Settings};
 use crate::domain::names::nearest;
@@ -29,6 +30,7 @@ pub struct Session {
     shared: Arc<Shared>,
     settings: Settings,
     schema: String,
+    user: Arc<str>,
 }
 
 /// What a text of SQL came to.
@@ -53,13 +55,18 @@ pub struct Statement {
 impl Session {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let settings = shared.config.settings.clone();
-        Self { shared, settings, schema: DEFAULT_SCHEMA.to_owned() }
+        Self { shared, settings, schema: DEFAULT_SCHEMA.to_owned(), user: ANONYMOUS.into() }
     }
 
     /// Returns the session with "now" read once: all its queries look at the world of one instant.
     pub(super) fn at_one_instant(mut self) -> Self {
         self.settings = self.settings.at(self.shared.clock.now_micros());
         self
+    }
+
+    /// Returns the session as that of a user, whom SQL knows as `current_user`.
+    pub fn of_user(self, name: &str) -> Self {
+        Self { user: name.into(), ..self }
     }
 
     /// Returns the settings.
@@ -151,7 +158,7 @@ impl Session {
     }
 
     async fn plan(&self, statement: Allowed) -> Result<Statement> {
-        let state = self.shared.query_state(&self.settings, &self.schema);
+        let state = self.state();
         let (plan, reads) = match statement {
             Allowed::Query(statement) => {
                 let statement = parameters::with_numbered_parameters(*statement);
@@ -172,12 +179,15 @@ impl Session {
     }
 
     pub(super) async fn read_files(&self) -> Result<()> {
-        row_checks::read_all(&self.shared, &self.shared.query_state(&self.settings, &self.schema)).await
+        row_checks::read_all(&self.shared, &self.state()).await
     }
 
     pub(super) async fn check_rows(&self, tables: Vec<TableId>) -> Result<()> {
-        let state = self.shared.query_state(&self.settings, &self.schema);
-        row_checks::ensure(&self.shared, &state, tables).await
+        row_checks::ensure(&self.shared, &self.state(), tables).await
+    }
+
+    fn state(&self) -> SessionState {
+        self.shared.query_state(&self.settings, &self.schema, &self.user)
     }
 }
 

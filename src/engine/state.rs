@@ -32,6 +32,7 @@ use crate::config::{CONTRACT_SCHEMAS, Config};
 use crate::domain::clock::Clock;
 use crate::domain::names::nearest;
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::names::SessionUser;
 use crate::functions::settings::SessionSettings;
 use crate::functions::{aggregate_functions, scalar_functions};
 use crate::metrics::{Metric, registry};
@@ -123,13 +124,14 @@ impl Shared {
         })
     }
 
-    /// Returns the state of one query: its settings, with `as_of` read once, the schema of names that have none, and its
-    /// own snapshot of the files.
-    pub(super) fn query_state(&self, settings: &Settings, schema: &str) -> SessionState {
+    /// Returns the state of one query: its settings, with `as_of` read once, the schema of names that have none, who
+    /// asks, and its own snapshot of the files.
+    pub(super) fn query_state(&self, settings: &Settings, schema: &str, user: &Arc<str>) -> SessionState {
         let now_micros = self.clock.now_micros();
         let snapshot = Snapshot::new(Arc::clone(&self.catalog));
         let mut config = self.base.config().clone().with_extension(Arc::new(snapshot));
         schema.clone_into(&mut config.options_mut().catalog.default_schema);
+        config.options_mut().extensions.insert(SessionUser(Arc::clone(user)));
         let properties = ExecutionProps::new()
             .with_query_execution_start_time(DateTime::from_timestamp_micros(now_micros).unwrap_or_default());
         let state = SessionStateBuilder::new_from_existing(self.base.clone())

@@ -8,7 +8,7 @@ mod calendar;
 pub mod identity;
 mod money;
 pub mod mrr;
-mod names;
+pub mod names;
 pub mod operator;
 mod percentile;
 pub mod settings;

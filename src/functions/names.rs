@@ -1,13 +1,48 @@
-//! Where a session is, as SQL asks for it: `current_database()`, `current_schema()`, `version()`.
+//! Where a session is and whose, as SQL asks for it: `current_database()`, `current_schema()`, `current_user`,
+//! `version()`.
+
+use std::any::Any;
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
+use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+
+/// Who asks, as DataFusion carries it to planning and execution.
+#[derive(Debug, Clone)]
+pub struct SessionUser(pub Arc<str>);
+
+impl ConfigExtension for SessionUser {
+    const PREFIX: &'static str = "topline_user";
+}
+
+impl ExtensionOptions for SessionUser {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn cloned(&self) -> Box<dyn ExtensionOptions> {
+        Box::new(self.clone())
+    }
+
+    fn set(&mut self, _key: &str, _value: &str) -> Result<()> {
+        plan_err!("the user of a session cannot be set")
+    }
+
+    /// None: it is no option that anyone sets.
+    fn entries(&self) -> Vec<ConfigEntry> {
+        Vec::new()
+    }
+}
 
 /// Returns the functions.
 pub(super) fn functions() -> Vec<ScalarUDF> {
-    [Name::Database, Name::Schema, Name::Version]
+    [Name::Database, Name::Schema, Name::User, Name::Version]
         .map(|name| ScalarUDF::from(NameFunction { name, signature: Signature::nullary(Volatility::Stable) }))
         .into()
 }
@@ -16,15 +51,18 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
 enum Name {
     Database,
     Schema,
+    User,
     Version,
 }
 
 impl Name {
-    fn value(self, options: &ConfigOptions) -> String {
+    /// Returns the value; `None` where a plan is of no session.
+    fn value(self, options: &ConfigOptions) -> Option<String> {
         match self {
-            Self::Database => options.catalog.default_catalog.clone(),
-            Self::Schema => options.catalog.default_schema.clone(),
-            Self::Version => concat!("topline ", env!("CARGO_PKG_VERSION")).to_owned(),
+            Self::Database => Some(options.catalog.default_catalog.clone()),
+            Self::Schema => Some(options.catalog.default_schema.clone()),
+            Self::User => options.extensions.get::<SessionUser>().map(|user| user.0.to_string()),
+            Self::Version => Some(concat!("topline ", env!("CARGO_PKG_VERSION")).to_owned()),
         }
     }
 }
@@ -41,6 +79,7 @@ impl ScalarUDFImpl for NameFunction {
         match self.name {
             Name::Database => "current_database",
             Name::Schema => "current_schema",
+            Name::User => "current_user",
             Name::Version => "version",
         }
     }
@@ -54,6 +93,6 @@ impl ScalarUDFImpl for NameFunction {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        Ok(ColumnarValue::Scalar(ScalarValue::Utf8(Some(self.name.value(&arguments.config_options)))))
+        Ok(ColumnarValue::Scalar(ScalarValue::Utf8(self.name.value(&arguments.config_options))))
     }
 }
