@@ -9,12 +9,11 @@ use bytes::Bytes;
 use prost::Message;
 use tonic::metadata::AsciiMetadataValue;
 
+use super::client::Client;
 use super::handle::Query;
 use super::query;
 use super::running::Running;
-use super::session::{
-    ClosedMessage, OptionValue, OptionsMessage, RefusalMessage, RefusalsMessage, SessionOptions, expired_cookie,
-};
+use super::session::{ClosedMessage, OptionValue, OptionsMessage, RefusalMessage, RefusalsMessage, expired_cookie};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -64,12 +63,12 @@ pub(super) fn listed() -> impl Iterator<Item = ActionType> {
 ///
 /// # Errors
 /// `Argument` where the request cannot be read, `Unsupported` where the action is not served, and what it gives.
-pub(super) async fn act(engine: &Engine, running: &Running, options: SessionOptions, action: Action) -> Result<Done> {
+pub(super) async fn act(engine: &Engine, running: &Running, client: Client, action: Action) -> Result<Done> {
     match action.r#type.as_str() {
         CREATE_PREPARED_STATEMENT => {
             let request: ActionCreatePreparedStatementRequest = packed(&action)?;
             refuse_transaction(request.transaction_id.as_ref())?;
-            let prepared = query::prepare(engine, request.query, options).await?;
+            let prepared = query::prepare(engine, request.query, &client).await?;
             Ok(Done { body: Some(prepared.as_any().encode_to_vec().into()), ..Done::default() })
         }
         CLOSE_PREPARED_STATEMENT => {
@@ -78,19 +77,20 @@ pub(super) async fn act(engine: &Engine, running: &Running, options: SessionOpti
         }
         CANCEL_FLIGHT_INFO => {
             let request: CancelFlightInfoRequest = plain(&action)?;
-            let status = cancel(running, &request.info.unwrap_or_default())?;
+            let status = cancel(running, &request.info.unwrap_or_default(), &client)?;
             Ok(Done { body: Some(CancelFlightInfoResult::new(status).encode_to_vec().into()), ..Done::default() })
         }
         CANCEL_QUERY => {
             let request: ActionCancelQueryRequest = packed(&action)?;
             let info = FlightInfo::decode(request.info).map_err(|cause| unreadable(&action).with_source(cause))?;
             // The two enumerations have the same numbers.
-            let result = ActionCancelQueryResult { result: cancel(running, &info)? as i32 };
+            let result = ActionCancelQueryResult { result: cancel(running, &info, &client)? as i32 };
             Ok(Done { body: Some(result.as_any().encode_to_vec().into()), ..Done::default() })
         }
-        SET_SESSION_OPTIONS => set_options(engine, options, plain(&action)?),
+        SET_SESSION_OPTIONS => set_options(engine, client, plain(&action)?),
         GET_SESSION_OPTIONS => {
-            let listed = options.listed(engine)?.into_iter().map(|(name, text)| (name, OptionValue::of_text(text)));
+            let listed =
+                client.options.listed(engine)?.into_iter().map(|(name, text)| (name, OptionValue::of_text(text)));
             let answer = OptionsMessage { options: listed.collect() };
             Ok(Done { body: Some(answer.encode_to_vec().into()), ..Done::default() })
         }
@@ -119,17 +119,17 @@ fn not_served(what: &str) -> Error {
     Error::new(ErrorKind::Unsupported, format!("{what} is not supported: topline answers single queries in SQL"))
 }
 
-fn set_options(engine: &Engine, mut options: SessionOptions, request: OptionsMessage) -> Result<Done> {
+fn set_options(engine: &Engine, mut client: Client, request: OptionsMessage) -> Result<Done> {
     let mut answer = RefusalsMessage::default();
     for (name, value) in request.options {
-        if let Err(refusal) = options.set(engine, &name, value.into_text()) {
+        if let Err(refusal) = client.options.set(engine, &name, value.into_text()) {
             answer.refusals.insert(name, RefusalMessage { refusal: refusal as i32 });
         }
     }
-    Ok(Done { body: Some(answer.encode_to_vec().into()), cookie: Some(options.to_cookie()?) })
+    Ok(Done { body: Some(answer.encode_to_vec().into()), cookie: Some(client.options.to_cookie(&client)?) })
 }
 
-fn cancel(running: &Running, info: &FlightInfo) -> Result<CancelStatus> {
+fn cancel(running: &Running, info: &FlightInfo, client: &Client) -> Result<CancelStatus> {
     let mut found = false;
     for ticket in info.endpoint.iter().filter_map(|endpoint| endpoint.ticket.as_ref()) {
         let command = Any::decode(ticket.ticket.clone()).ok().and_then(|any| Command::try_from(any).ok());
@@ -137,7 +137,7 @@ fn cancel(running: &Running, info: &FlightInfo) -> Result<CancelStatus> {
             return Err(Error::new(ErrorKind::Argument, "the FlightInfo is none of a query")
                 .with_hint("send the FlightInfo of the query that is to be cancelled"));
         };
-        if let Some(id) = Query::decode(ticket.statement_handle)?.id {
+        if let Some(id) = Query::decode(ticket.statement_handle, client)?.id {
             found |= running.cancel(id);
         }
     }

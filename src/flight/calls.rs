@@ -13,11 +13,12 @@ use prost::Message;
 use tonic::{Request, Status, Streaming};
 
 use super::actions::{self, Done, refuse_transaction};
+use super::client::Client;
 use super::handle::Query;
 use super::messages::messages_of;
 use super::running::{QueryId, Running};
-use super::session::SessionOptions;
 use super::{metadata, query};
+use crate::auth::seal::Seal;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -28,20 +29,26 @@ pub(super) struct Calls {
     pub engine: Engine,
     /// What streams now.
     pub running: Arc<Running>,
+    /// What seals all that clients keep.
+    pub seal: Arc<Seal>,
 }
 
 impl Calls {
+    fn client<T>(&self, request: &Request<T>) -> Result<Client> {
+        Client::of_request(request, &self.engine, &self.seal)
+    }
+
     /// Returns what a client needs to fetch the answer to a command.
     ///
     /// # Errors
     /// `Argument` or `Unsupported` where it is no command that is served, and what planning gives.
     pub(super) async fn info(&self, request: Request<FlightDescriptor>) -> Result<FlightInfo> {
-        let options = SessionOptions::of_request(request.metadata());
+        let client = self.client(&request)?;
         let descriptor = request.into_inner();
         let command = command_of(descriptor.cmd.clone())?;
         let (schema, ticket) = match metadata::schema_of(&command) {
             Some(schema) => (schema.as_ref().clone(), descriptor.cmd.clone()),
-            None => query::announce(&self.engine, &self.running, query_of(command, options)?).await?,
+            None => query::announce(&self.engine, &self.running, query_of(command, &client)?, &client).await?,
         };
         let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(ticket));
         FlightInfo::new()
@@ -56,11 +63,11 @@ impl Calls {
     /// # Errors
     /// As [`Calls::info`].
     pub(super) async fn schema(&self, request: Request<FlightDescriptor>) -> Result<SchemaResult> {
-        let options = SessionOptions::of_request(request.metadata());
+        let client = self.client(&request)?;
         let command = command_of(request.into_inner().cmd)?;
         let schema = match metadata::schema_of(&command) {
             Some(schema) => schema.as_ref().clone(),
-            None => query::schema_of(&query::plan(&self.engine, &query_of(command, options)?).await?),
+            None => query::schema_of(&query::plan(&self.engine, &query_of(command, &client)?).await?),
         };
         SchemaResult::try_from(SchemaAsIpc::new(&schema, &Default::default()))
             .map_err(|cause| Error::new(ErrorKind::Internal, "a schema cannot be encoded").with_source(cause))
@@ -70,10 +77,16 @@ impl Calls {
     ///
     /// # Errors
     /// `Argument` where it is no ticket of ours, and what planning gives.
-    pub(super) async fn fetch(&self, ticket: Ticket) -> Result<(QueryId, BoxStream<'static, Result<FlightData>>)> {
-        let query = match command_of(ticket.ticket)? {
-            Command::TicketStatementQuery(ticket) => Query::decode(ticket.statement_handle)?,
-            Command::CommandPreparedStatementQuery(prepared) => Query::decode(prepared.prepared_statement_handle)?,
+    pub(super) async fn fetch(
+        &self,
+        request: Request<Ticket>,
+    ) -> Result<(QueryId, BoxStream<'static, Result<FlightData>>)> {
+        let client = self.client(&request)?;
+        let query = match command_of(request.into_inner().ticket)? {
+            Command::TicketStatementQuery(ticket) => Query::decode(ticket.statement_handle, &client)?,
+            Command::CommandPreparedStatementQuery(prepared) => {
+                Query::decode(prepared.prepared_statement_handle, &client)?
+            }
             command => {
                 let rows = metadata::rows_of(&self.engine, command).await?;
                 let schema = rows.schema();
@@ -90,6 +103,7 @@ impl Calls {
     /// # Errors
     /// `Argument` or `Limit` where the parameters are wrong, `Refused` where it would write.
     pub(super) async fn put(&self, request: Request<Streaming<FlightData>>) -> Result<PutResult> {
+        let client = self.client(&request)?;
         let mut messages = request.into_inner();
         let first = messages.message().await.map_err(broken_off)?;
         let first = first.ok_or_else(|| Error::new(ErrorKind::Argument, "the upload has no message"))?;
@@ -97,13 +111,13 @@ impl Calls {
         match command_of(descriptor.cmd)? {
             Command::CommandPreparedStatementQuery(command) => {
                 let all = futures::stream::iter([Ok(first)]).chain(messages.map_err(Into::into));
-                let handle = query::bind(&self.engine, command.prepared_statement_handle, all).await?;
+                let handle = query::bind(&self.engine, command.prepared_statement_handle, all, &client).await?;
                 let result = DoPutPreparedStatementResult { prepared_statement_handle: Some(handle) };
                 Ok(PutResult { app_metadata: result.encode_to_vec().into() })
             }
-            Command::CommandStatementUpdate(command) => self.refuse_update(&command.query).await,
+            Command::CommandStatementUpdate(command) => self.refuse_update(&command.query, &client).await,
             Command::CommandPreparedStatementUpdate(command) => {
-                self.refuse_update(&Query::decode(command.prepared_statement_handle)?.sql).await
+                self.refuse_update(&Query::decode(command.prepared_statement_handle, &client)?.sql, &client).await
             }
             Command::CommandStatementIngest(command) => Err(Error::new(
                 ErrorKind::Refused,
@@ -118,13 +132,13 @@ impl Calls {
     /// # Errors
     /// As [`actions::act`].
     pub(super) async fn act(&self, request: Request<Action>) -> Result<Done> {
-        let options = SessionOptions::of_request(request.metadata());
-        actions::act(&self.engine, &self.running, options, request.into_inner()).await
+        let client = self.client(&request)?;
+        actions::act(&self.engine, &self.running, client, request.into_inner()).await
     }
 
     /// Says why a statement is not run as an update.
-    async fn refuse_update<T>(&self, sql: &str) -> Result<T> {
-        self.engine.session().prepare(sql).await?;
+    async fn refuse_update<T>(&self, sql: &str, client: &Client) -> Result<T> {
+        query::plan(&self.engine, &Query::new(sql.to_owned(), client)).await?;
         Err(Error::new(ErrorKind::Refused, "a query is not allowed as an update: topline is read-only here")
             .with_hint("run it as a query, which returns its rows"))
     }
@@ -147,13 +161,13 @@ fn command_of(bytes: Bytes) -> Result<Command> {
 }
 
 /// Returns the query that a command asks for.
-fn query_of(command: Command, options: SessionOptions) -> Result<Query> {
+fn query_of(command: Command, client: &Client) -> Result<Query> {
     match command {
         Command::CommandStatementQuery(command) => {
             refuse_transaction(command.transaction_id.as_ref())?;
-            Ok(Query { sql: command.query, options, parameters: None, id: None })
+            Ok(Query::new(command.query, client))
         }
-        Command::CommandPreparedStatementQuery(command) => Query::decode(command.prepared_statement_handle),
+        Command::CommandPreparedStatementQuery(command) => Query::decode(command.prepared_statement_handle, client),
         command => Err(unsupported(&command)),
     }
 }

@@ -1,4 +1,5 @@
-//! What tickets and prepared statements carry: the whole query, so that any instance can run it at any time.
+//! What tickets and prepared statements carry: the whole query, so that any instance with the same key can run it. They
+//! are sealed for the user who asked, and no two are alike.
 
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
@@ -6,12 +7,22 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use prost::Message;
 
+use super::client::Client;
 use super::running::QueryId;
 use super::session::SessionOptions;
+use crate::auth::Caller;
+use crate::auth::random::random_bytes;
+use crate::auth::seal::Sealed;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Says that the bytes are a handle of ours, in this form: "TL" and a number.
-const FORM: u32 = 0x544c_0001;
+const FORM: u32 = 0x544c_0002;
+
+/// How long a ticket is good: dashboards fetch theirs a day late at most, and one that leaks is of no use for long.
+const TICKET_SECONDS: i64 = 24 * 3600;
+
+/// Bytes by which one handle differs from another of the same text: nobody guesses so many.
+const NONCE_BYTES: usize = 16;
 
 /// A query as it travels.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +35,8 @@ pub(super) struct Query {
     pub parameters: Option<RecordBatch>,
     /// The id by which it can be cancelled; `None` for a prepared statement.
     pub id: Option<QueryId>,
+    /// Who asks.
+    pub caller: Caller,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -38,14 +51,23 @@ struct HandleMessage {
     parameters: Option<Bytes>,
     #[prost(fixed64, optional, tag = "5")]
     id: Option<u64>,
+    #[prost(bytes = "vec", tag = "6")]
+    nonce: Vec<u8>,
+    #[prost(int64, optional, tag = "7")]
+    expires_at_seconds: Option<i64>,
 }
 
 impl Query {
-    /// Returns the bytes that a client keeps.
+    /// Returns a query without parameters, as it is asked for by a client.
+    pub(super) fn new(sql: String, client: &Client) -> Self {
+        Self { sql, options: client.options.clone(), parameters: None, id: None, caller: client.caller.clone() }
+    }
+
+    /// Returns the bytes that the client keeps. With an id they are a ticket, which expires.
     ///
     /// # Errors
     /// `Internal` where the parameters cannot be encoded.
-    pub(super) fn encode(&self) -> Result<Bytes> {
+    pub(super) fn encode(&self, client: &Client) -> Result<Bytes> {
         let parameters = self.parameters.as_ref().map(encode_rows).transpose()?;
         let message = HandleMessage {
             form: FORM,
@@ -53,29 +75,37 @@ impl Query {
             options: self.options.entries().clone(),
             parameters,
             id: self.id.map(|id| id.0),
+            nonce: random_bytes::<NONCE_BYTES>()?.to_vec(),
+            expires_at_seconds: self.id.map(|_| client.now_seconds() + TICKET_SECONDS),
         };
-        Ok(message.encode_to_vec().into())
+        Ok(client.seal(Sealed::Handle, message.encode_to_vec()))
     }
 
     /// Returns the query that a client kept.
     ///
     /// # Errors
-    /// `Argument` where the bytes are none of ours.
-    pub(super) fn decode(bytes: Bytes) -> Result<Self> {
-        let message =
-            HandleMessage::decode(bytes).ok().filter(|message| message.form == FORM).ok_or_else(unreadable)?;
+    /// `Argument` where the bytes are none that this server sealed for this user, or have expired.
+    pub(super) fn decode(bytes: Bytes, client: &Client) -> Result<Self> {
+        let opened = client.open(Sealed::Handle, bytes).ok_or_else(unreadable)?;
+        let message = HandleMessage::decode(opened).ok().filter(|message| message.form == FORM);
+        let message = message.ok_or_else(unreadable)?;
+        if message.expires_at_seconds.is_some_and(|expires_at| expires_at <= client.now_seconds()) {
+            return Err(Error::new(ErrorKind::Argument, "the ticket has expired")
+                .with_hint("ask for a new one with GetFlightInfo"));
+        }
         let parameters = message.parameters.map(decode_rows).transpose()?;
         Ok(Self {
             sql: message.sql,
             options: SessionOptions::of_entries(message.options),
             parameters,
             id: message.id.map(QueryId),
+            caller: client.caller.clone(),
         })
     }
 }
 
 fn unreadable() -> Error {
-    Error::new(ErrorKind::Argument, "the handle or ticket is none of this server's")
+    Error::new(ErrorKind::Argument, "the handle or ticket is none that this server has given to this user")
         .with_hint("ask for a new one with GetFlightInfo or CreatePreparedStatement")
 }
 
@@ -119,27 +149,59 @@ mod tests {
             options: SessionOptions::of_entries([("schema".to_owned(), "crm".to_owned())].into()),
             parameters: Some(rows),
             id: Some(QueryId(7)),
+            caller: Caller::named("ann"),
         }
     }
 
     #[test]
     fn a_query_comes_back_as_it_was_sent() {
-        let bytes = query().encode().expect("it encodes");
-        assert_eq!(Query::decode(bytes).expect("it decodes"), query());
+        let ann = Client::of_test("ann");
+        let bytes = query().encode(&ann).expect("it encodes");
+        assert_eq!(Query::decode(bytes, &ann).expect("it decodes"), query());
+    }
+
+    #[test]
+    fn a_handle_is_for_the_user_who_was_given_it() {
+        let ann = Client::of_test("ann");
+        let bytes = query().encode(&ann).expect("it encodes");
+        for other in [ann.with_caller("bob"), Client::of_test("ann")] {
+            let error = Query::decode(bytes.clone(), &other).expect_err("another user, or another server");
+            assert_eq!(error.kind(), ErrorKind::Argument);
+        }
+    }
+
+    #[test]
+    fn no_two_handles_are_alike() {
+        let ann = Client::of_test("ann");
+        let encode = || query().encode(&ann).expect("it encodes");
+        assert_ne!(encode(), encode());
+    }
+
+    #[test]
+    fn a_ticket_expires_and_a_prepared_statement_does_not() {
+        let ann = Client::of_test("ann");
+        let ticket = query().encode(&ann).expect("it encodes");
+        let prepared = Query { id: None, ..query() }.encode(&ann).expect("it encodes");
+        assert!(Query::decode(ticket.clone(), &ann.at_seconds(TICKET_SECONDS - 1)).is_ok());
+        let error = Query::decode(ticket, &ann.at_seconds(TICKET_SECONDS)).expect_err("it is a day old");
+        assert_eq!(error.to_string(), "the ticket has expired");
+        assert!(Query::decode(prepared, &ann.at_seconds(100 * TICKET_SECONDS)).is_ok());
     }
 
     proptest! {
         #[test]
         fn broken_bytes_are_an_error_of_the_client(flips in prop::collection::vec((0_usize..10_000, 1_u8..), 1..6), cut in 0_usize..10_000) {
-            let mut bytes = query().encode().expect("it encodes").to_vec();
+            let ann = Client::of_test("ann");
+            let whole = query().encode(&ann).expect("it encodes");
+            let mut bytes = whole.to_vec();
             for (place, flip) in flips {
                 let place = place % bytes.len();
                 bytes[place] ^= flip;
             }
             bytes.truncate(1 + cut % bytes.len());
-            if let Err(error) = Query::decode(bytes.into()) {
-                prop_assert_eq!(error.kind(), ErrorKind::Argument);
-            }
+            prop_assume!(bytes != whole);
+            let error = Query::decode(bytes.into(), &ann).expect_err("it is sealed");
+            prop_assert_eq!(error.kind(), ErrorKind::Argument);
         }
     }
 }

@@ -1,16 +1,21 @@
 //! Flight SQL: the engine as BI tools and drivers reach it, over gRPC. Reads only.
 //!
-//! [`bind`] takes the port, [`serve`] answers until it is told to stop. `service` and `calls` have the protocol, `query`
-//! the way from a statement to a stream, `handle` what tickets and prepared statements carry, `metadata` the catalog as
-//! clients list it, `session` the options of a client, `messages` how rows are cut into messages. Everything that a
-//! client needs between two calls travels with the client, so any instance answers, and a restart loses nothing.
+//! [`bind`] takes the port, [`serve`] answers until it is told to stop. `listener` says who may be served where, `tls` and
+//! `guard` stand in front of every call: who calls is known before anything is done. `service` and `calls` have the
+//! protocol, `query` the way from a statement to a stream, `handle` what tickets and prepared statements carry, `metadata`
+//! the catalog as clients list it, `session` the options of a client, `messages` how rows are cut into messages.
+//! Everything that a client needs between two calls travels with the client, sealed with the server's key: any instance
+//! that shares the key answers, and a restart loses nothing where a warehouse or `[auth] signing_key` keeps the key.
 //! Knows no view by name. Start at [`serve`].
 
 mod actions;
 mod calls;
+mod client;
 mod columns;
+mod guard;
 mod handle;
 mod keys;
+mod listener;
 mod messages;
 mod metadata;
 mod query;
@@ -20,16 +25,16 @@ mod session;
 mod sql_info;
 mod status;
 mod tables;
+mod tls;
 mod types;
 mod workers;
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use tokio::net::TcpListener;
+use futures::FutureExt;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tonic::transport::Server;
@@ -37,6 +42,8 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
+use guard::Guarded;
+pub use listener::{Listener, bind};
 use running::Running;
 use service::Service;
 
@@ -60,40 +67,6 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 /// How long connections may take to close once their streams were cut.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
-/// Returns a listener on an address of this machine alone; port 0 takes any free one.
-///
-/// # Errors
-/// `Config` where the address can be reached from elsewhere, where the port is in use, or where it may not be taken.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    refuse_other_machines(address)?;
-    TcpListener::bind(address).await.map_err(|cause| {
-        let error = match cause.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                Error::new(ErrorKind::Config, format!("address \"{address}\" is in use by another program"))
-                    .with_hint("stop that program, or choose another port with [server] listen")
-            }
-            std::io::ErrorKind::PermissionDenied => {
-                Error::new(ErrorKind::Config, format!("address \"{address}\" may not be listened on by this user"))
-                    .with_hint("choose a port above 1023 with [server] listen")
-            }
-            _ => Error::new(ErrorKind::Config, format!("address \"{address}\" cannot be listened on: {cause}"))
-                .with_hint("choose another with [server] listen"),
-        };
-        error.with_source(cause)
-    })
-}
-
-fn refuse_other_machines(address: SocketAddr) -> Result<()> {
-    if address.ip().is_loopback() {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Config,
-        format!("address \"{address}\" can be reached from other machines, and the server has no authentication"),
-    )
-    .with_hint("listen on 127.0.0.1, and let others in through a tunnel or a proxy that authenticates"))
-}
-
 /// Answers clients until `shutdown` ends, then lets running streams finish for some seconds.
 ///
 /// The listener takes connections from the moment it is bound, so a client may connect before this is called.
@@ -104,40 +77,39 @@ fn refuse_other_machines(address: SocketAddr) -> Result<()> {
 /// use topline::engine::Engine;
 ///
 /// let engine = Engine::open(Config::load(None, &Environment::of_process())?).await?;
-/// let listener = topline::flight::bind(engine.config().listen).await?;
+/// let listener = topline::flight::bind(engine.config().listen, &engine).await?;
 /// topline::flight::serve(engine, listener, async { drop(tokio::signal::ctrl_c().await) }).await
 /// # }
 /// ```
 ///
 /// # Errors
-/// `Config` where the listener can be reached from other machines, `Internal` where it breaks.
-pub async fn serve(engine: Engine, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
+/// `Internal` where the listener breaks.
+pub async fn serve(engine: Engine, listener: Listener, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
     serve_within(engine, listener, shutdown, SHUTDOWN_GRACE).await
 }
 
 async fn serve_within(
     engine: Engine,
-    listener: TcpListener,
+    listener: Listener,
     shutdown: impl Future<Output = ()> + Send,
     grace: Duration,
 ) -> Result<()> {
-    let broken = |cause: std::io::Error| {
-        Error::new(ErrorKind::Internal, "the listener of the server has no address").with_source(cause)
-    };
-    refuse_other_machines(listener.local_addr().map_err(broken)?)?;
+    let Listener { tcp, certificates, door, seal } = listener;
     let running = Arc::new(Running::new());
-    let service = FlightServiceServer::new(Service::new(engine, Arc::clone(&running))?)
+    let service = FlightServiceServer::new(Service::new(engine, Arc::clone(&running), door.clone(), seal)?)
         .max_decoding_message_size(MESSAGE_BYTES_IN_MAX);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE_INTERVAL));
+    let tcp = TcpIncoming::from(tcp).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE_INTERVAL));
     let (stop, stopped) = oneshot::channel::<()>();
-    let mut server = std::pin::pin!(
-        Server::builder()
-            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-            .http2_max_header_list_size(HEADER_BYTES_MAX)
-            .add_service(service)
-            .serve_with_incoming_shutdown(incoming, async { drop(stopped.await) })
-    );
+    let stopped = async { drop(stopped.await) };
+    let router = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .add_service(Guarded::new(door, service));
+    let mut server = match certificates {
+        Some(certificates) => router.serve_with_incoming_shutdown(tls::incoming(tcp, certificates), stopped).boxed(),
+        None => router.serve_with_incoming_shutdown(tcp, stopped).boxed(),
+    };
     let ended = tokio::select! {
         ended = &mut server => Some(ended),
         () = shutdown => None,
@@ -176,7 +148,8 @@ mod tests {
     async fn a_stream_that_outlasts_the_grace_is_cut_with_an_error() {
         let engine =
             Engine::open(Config::sample(&Environment::default()).expect("the sample")).await.expect("it opens");
-        let listener = bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let listener = bind(address, &engine).await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let (stop, stopped) = oneshot::channel::<()>();
         let server = tokio::spawn(serve_within(engine, listener, async { drop(stopped.await) }, Duration::ZERO));

@@ -12,11 +12,11 @@ use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 use prost::Message;
 
+use super::client::Client;
 use super::columns;
 use super::handle::Query;
 use super::messages::{encoded_schema, messages_of};
 use super::running::Running;
-use super::session::SessionOptions;
 use crate::engine::{Engine, Statement};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -34,12 +34,12 @@ const PARAMETER_ROWS_MAX: usize = 10_000;
 pub(super) async fn prepare(
     engine: &Engine,
     sql: String,
-    options: SessionOptions,
+    client: &Client,
 ) -> Result<ActionCreatePreparedStatementResult> {
-    let query = Query { sql, options, parameters: None, id: None };
+    let query = Query::new(sql, client);
     let statement = plan(engine, &query).await?;
     Ok(ActionCreatePreparedStatementResult {
-        prepared_statement_handle: query.encode()?,
+        prepared_statement_handle: query.encode(client)?,
         dataset_schema: encoded_schema(&schema_of(&statement))?,
         parameter_schema: encoded_schema(&parameter_schema(&statement)?)?,
     })
@@ -50,7 +50,7 @@ pub(super) async fn prepare(
 /// # Errors
 /// `Query` or `Refused` where it does not plan, `Config` or `NotFound` where an option of its session is wrong.
 pub(super) async fn plan(engine: &Engine, query: &Query) -> Result<Statement> {
-    query.options.session(engine)?.prepare(&query.sql).await
+    query.options.session(engine)?.of_user(query.caller.name()).prepare(&query.sql).await
 }
 
 /// Returns the columns of a statement's result as clients see them everywhere: prepared, announced and streamed.
@@ -74,11 +74,16 @@ fn parameter_schema(statement: &Statement) -> Result<Schema> {
 ///
 /// # Errors
 /// As [`plan`], and `Argument` where parameters are not bound.
-pub(super) async fn announce(engine: &Engine, running: &Running, query: Query) -> Result<(Schema, Bytes)> {
+pub(super) async fn announce(
+    engine: &Engine,
+    running: &Running,
+    query: Query,
+    client: &Client,
+) -> Result<(Schema, Bytes)> {
     let statement = plan(engine, &query).await?;
     check_bound(&statement, &query)?;
     let query = Query { id: Some(running.new_id()), ..query };
-    let ticket = TicketStatementQuery { statement_handle: query.encode()? }.as_any().encode_to_vec();
+    let ticket = TicketStatementQuery { statement_handle: query.encode(client)? }.as_any().encode_to_vec();
     Ok((schema_of(&statement), ticket.into()))
 }
 
@@ -118,15 +123,16 @@ pub(super) async fn bind(
     engine: &Engine,
     handle: Bytes,
     messages: impl Stream<Item = Result<FlightData, FlightError>> + Send + 'static,
+    client: &Client,
 ) -> Result<Bytes> {
-    let mut query = Query::decode(handle)?;
+    let mut query = Query::decode(handle, client)?;
     let rows = parameter_rows(messages).await?;
     query.parameters = match rows {
         // What clients send that bind nothing: no message, or a batch without columns and rows.
         Some(rows) if rows.num_columns() > 0 || rows.num_rows() > 0 => Some(plan(engine, &query).await?.bind(&rows)?),
         _ => None,
     };
-    query.encode()
+    query.encode(client)
 }
 
 async fn parameter_rows(

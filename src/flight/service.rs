@@ -14,25 +14,24 @@ use arrow_flight::{
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::actions::{self, Done};
 use super::calls::Calls;
+use super::guard::{Door, caller_of};
 use super::running::Running;
 use super::status::status_of;
 use super::workers::Workers;
+use crate::auth::seal::Seal;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
-
-/// The token that a login gives while the server has no authentication: drivers insist on one.
-const ANONYMOUS: &str = "Bearer anonymous";
 
 /// The service.
 #[derive(Debug)]
 pub(super) struct Service {
     calls: Arc<Calls>,
     workers: Workers,
+    door: Door,
 }
 
 type Messages<T> = BoxStream<'static, Result<T, Status>>;
@@ -42,9 +41,9 @@ impl Service {
     ///
     /// # Errors
     /// `Internal` where the machine gives no threads.
-    pub(super) fn new(engine: Engine, running: Arc<Running>) -> Result<Self> {
+    pub(super) fn new(engine: Engine, running: Arc<Running>, door: Door, seal: Seal) -> Result<Self> {
         let workers = Workers::start(engine.config().limits.threads)?;
-        Ok(Self { calls: Arc::new(Calls { engine, running }), workers })
+        Ok(Self { calls: Arc::new(Calls { engine, running, seal: Arc::new(seal) }), workers, door })
     }
 
     async fn answer<T, F>(&self, call: impl FnOnce(Arc<Calls>) -> F) -> Result<Response<T>, Status>
@@ -81,10 +80,11 @@ impl FlightService for Service {
     /// Answers at once, because some clients send nothing and keep the stream open.
     async fn handshake(
         &self,
-        _request: Request<Streaming<HandshakeRequest>>,
+        request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
+        let token = caller_of(&request).and_then(|caller| self.door.token(request.metadata(), &caller));
         let mut response = Response::new(one(HandshakeResponse::default()));
-        response.metadata_mut().insert("authorization", AsciiMetadataValue::from_static(ANONYMOUS));
+        response.metadata_mut().insert("authorization", token.map_err(|error| status_of(&error))?);
         Ok(response)
     }
 
@@ -106,7 +106,7 @@ impl FlightService for Service {
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
-        let found = self.answer(|calls| async move { calls.fetch(request.into_inner()).await }).await;
+        let found = self.answer(|calls| async move { calls.fetch(request).await }).await;
         let (id, messages) = found?.into_inner();
         let messages = self.calls.running.track(id, self.workers.pump(messages));
         Ok(Response::new(messages.map_err(|error| status_of(&error)).boxed()))

@@ -1,11 +1,15 @@
-//! Options of a client's session. They travel in a cookie of the client's, so the server remembers nothing.
+//! Options of a client's session. They travel in a sealed cookie of the client's, so the server remembers nothing.
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost::Message;
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use url::form_urlencoded;
 
+use super::client::Client;
+use crate::auth::seal::Sealed;
 use crate::engine::{CATALOG, Engine, Session};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -46,13 +50,25 @@ impl SessionOptions {
     }
 
     /// Returns the options that a request brings along.
-    pub(super) fn of_request(headers: &MetadataMap) -> Self {
+    ///
+    /// # Errors
+    /// `Argument` where they were not given to this client.
+    pub(super) fn of_request(headers: &MetadataMap, client: &Client) -> Result<Self> {
         let mut cookies = headers.get_all("cookie").iter().filter_map(|header| header.to_str().ok());
         let found = cookies.find_map(|header| {
             header.split(';').filter_map(|cookie| cookie.trim().split_once('=')).find(|(name, _)| *name == COOKIE)
         });
-        let value = found.map_or("", |(_, value)| value);
-        Self { entries: form_urlencoded::parse(value.as_bytes()).into_owned().collect() }
+        let value = match found {
+            // One that is empty is one that was taken back.
+            None | Some((_, "")) => return Ok(Self::default()),
+            Some((_, value)) => value,
+        };
+        let sealed = URL_SAFE_NO_PAD.decode(value).ok();
+        let opened = sealed.and_then(|sealed| client.open(Sealed::Session, sealed.into())).ok_or_else(|| {
+            Error::new(ErrorKind::Argument, "the session is none that this server has given to this user")
+                .with_hint("connect again, and set the options of the session again")
+        })?;
+        Ok(Self { entries: form_urlencoded::parse(&opened).into_owned().collect() })
     }
 
     /// Returns what has changed, by name.
@@ -64,8 +80,9 @@ impl SessionOptions {
     ///
     /// # Errors
     /// `Limit` where they are too many.
-    pub(super) fn to_cookie(&self) -> Result<AsciiMetadataValue> {
-        let value = form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.entries).finish();
+    pub(super) fn to_cookie(&self, client: &Client) -> Result<AsciiMetadataValue> {
+        let content = form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.entries).finish();
+        let value = URL_SAFE_NO_PAD.encode(client.seal(Sealed::Session, content.into_bytes()));
         if value.len() > COOKIE_BYTES_MAX {
             return Err(Error::new(ErrorKind::Limit, "the session has too many options to be kept in a cookie"));
         }
@@ -233,13 +250,34 @@ mod tests {
         let mut options = SessionOptions::default();
         assert_eq!(options.set(&engine, "schema", Some("crm".to_owned())), Ok(()));
         assert_eq!(options.set(&engine, "topline.attribution.lookback_days", Some("30".to_owned())), Ok(()));
-        let mut headers = MetadataMap::new();
-        let cookie = options.to_cookie().expect("it is short");
-        let cookie = format!("other=1; {}; more=2", cookie.to_str().expect("letters"));
-        headers.insert("cookie", cookie.parse().expect("a header"));
-        let found = SessionOptions::of_request(&headers);
+        let ann = Client::of_test("ann");
+        let cookie = options.to_cookie(&ann).expect("it is short");
+        let headers = with_cookie(&format!("other=1; {}; more=2", cookie.to_str().expect("letters")));
+        let found = SessionOptions::of_request(&headers, &ann).expect("it is hers");
         assert_eq!(found, options);
         assert_eq!(found.session(&engine).expect("they are valid").schema(), "crm");
+    }
+
+    #[tokio::test]
+    async fn a_cookie_is_for_the_user_who_was_given_it() {
+        let ann = Client::of_test("ann");
+        let cookie = SessionOptions::default().to_cookie(&ann).expect("it is short");
+        let headers = with_cookie(cookie.to_str().expect("letters"));
+        for other in [ann.with_caller("bob"), Client::of_test("ann")] {
+            let error = SessionOptions::of_request(&headers, &other).expect_err("another user, or another server");
+            assert_eq!(error.kind(), ErrorKind::Argument);
+        }
+        for cookie in ["topline_session=schema=crm", "topline_session=AAAA"] {
+            SessionOptions::of_request(&with_cookie(cookie), &ann).expect_err("made up");
+        }
+        let expired = with_cookie("topline_session=");
+        assert_eq!(SessionOptions::of_request(&expired, &ann).expect("none"), SessionOptions::default());
+    }
+
+    fn with_cookie(cookie: &str) -> MetadataMap {
+        let mut headers = MetadataMap::new();
+        headers.insert("cookie", AsciiMetadataValue::try_from(cookie.as_bytes()).expect("a header"));
+        headers
     }
 
     #[tokio::test]

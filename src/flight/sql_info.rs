@@ -177,7 +177,10 @@ const LISTS: [(SqlInfo, &[&str]); 5] = [
             "upper",
         ],
     ),
-    (SqlInfo::SqlSystemFunctions, &["coalesce", "current_database", "current_schema", "nullif", "setting", "version"]),
+    (
+        SqlInfo::SqlSystemFunctions,
+        &["coalesce", "current_database", "current_schema", "current_user", "nullif", "setting", "version"],
+    ),
     (
         SqlInfo::SqlDatetimeFunctions,
         &[

@@ -25,7 +25,7 @@ pub(in crate::cli) async fn run(
         engine = Engine::open(config) => engine?,
         signal = signals.received() => return Err(Stop::Interrupted(signal)),
     };
-    let listener = flight::bind(address).await?;
+    let listener = flight::bind(address, &engine).await?;
     // The port is known only now where any free one was asked for.
     let listening = listener.local_addr().unwrap_or(address);
     terminal.note(&format!("listening on {listening}"));

@@ -1,0 +1,80 @@
+//! Who asks, and in which session. What a client is given to keep is sealed for its user.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tonic::Request;
+
+use super::guard::caller_of;
+use super::session::SessionOptions;
+use crate::auth::Caller;
+use crate::auth::seal::{Seal, Sealed};
+use crate::domain::clock::Clock;
+use crate::engine::Engine;
+use crate::error::Result;
+
+/// A client in a call.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    /// Who it is.
+    pub caller: Caller,
+    /// The options of its session.
+    pub options: SessionOptions,
+    seal: Arc<Seal>,
+    clock: Clock,
+}
+
+impl Client {
+    /// Returns the client of a request.
+    ///
+    /// # Errors
+    /// `Argument` where the cookie that it sends was not given to it.
+    pub(super) fn of_request<T>(request: &Request<T>, engine: &Engine, seal: &Arc<Seal>) -> Result<Self> {
+        let client = Self {
+            caller: caller_of(request)?,
+            options: SessionOptions::default(),
+            seal: Arc::clone(seal),
+            clock: engine.clock(),
+        };
+        Ok(Self { options: SessionOptions::of_request(request.metadata(), &client)?, ..client })
+    }
+
+    /// Returns what the client can keep and give back, but neither make nor change.
+    pub(super) fn seal(&self, what: Sealed, content: Vec<u8>) -> Bytes {
+        self.seal.seal(what, &self.caller, content)
+    }
+
+    /// Returns what was sealed for this client's user; `None` where it was not.
+    pub(super) fn open(&self, what: Sealed, sealed: Bytes) -> Option<Bytes> {
+        self.seal.open(what, &self.caller, sealed)
+    }
+
+    /// Returns seconds since 1970-01-01 UTC.
+    pub(super) fn now_seconds(&self) -> i64 {
+        self.clock.now_micros().div_euclid(1_000_000)
+    }
+}
+
+#[cfg(test)]
+impl Client {
+    /// Returns a client of a server of its own.
+    pub(super) fn of_test(name: &str) -> Self {
+        let key = crate::auth::ServerKey::random().expect("random bytes");
+        Self {
+            caller: Caller::named(name),
+            options: SessionOptions::default(),
+            seal: Arc::new(Seal::new(&key)),
+            clock: Clock::Fixed(0),
+        }
+    }
+
+    /// Returns another user's client of the same server.
+    pub(super) fn with_caller(&self, name: &str) -> Self {
+        Self { caller: Caller::named(name), ..self.clone() }
+    }
+
+    /// Returns the same client at another instant.
+    pub(super) fn at_seconds(&self, seconds: i64) -> Self {
+        Self { clock: Clock::Fixed(seconds * 1_000_000), ..self.clone() }
+    }
+}

@@ -1,0 +1,111 @@
+//! In front of every call: who calls. Nothing behind it is reached without credentials where logins are configured.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tonic::body::Body;
+use tonic::codegen::{Service, http};
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
+use tonic::server::NamedService;
+use tonic::transport::server::TcpConnectInfo;
+
+use super::status::status_of;
+use crate::auth::{Authenticator, Caller};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The header by which callers say who they are.
+const AUTHORIZATION: &str = "authorization";
+
+/// The token that a login gives where nobody has to log in: drivers insist on one.
+const ANYONES_TOKEN: &str = "Bearer anonymous";
+
+/// Who is let in. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) enum Door {
+    /// Everyone, as the same caller.
+    Open,
+    /// Those who prove who they are.
+    Guarded(Arc<Authenticator>),
+}
+
+impl Door {
+    /// Returns the header by which a login is answered: the token that the caller sends from now on.
+    ///
+    /// # Errors
+    /// As [`Authenticator::token_for`].
+    pub(super) fn token(&self, headers: &MetadataMap, caller: &Caller) -> Result<AsciiMetadataValue> {
+        let Self::Guarded(authenticator) = self else { return Ok(AsciiMetadataValue::from_static(ANYONES_TOKEN)) };
+        let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let token = authenticator.token_for(header, caller)?;
+        AsciiMetadataValue::try_from(format!("Bearer {}", token.reveal()))
+            .map_err(|cause| Error::new(ErrorKind::Internal, "a token is no header").with_source(cause))
+    }
+
+    async fn admit(&self, headers: &http::HeaderMap, peer: Option<&TcpConnectInfo>) -> Result<Caller> {
+        let Self::Guarded(authenticator) = self else { return Ok(Caller::anonymous()) };
+        // One that is no text is as good as one that cannot be read.
+        let header = headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+        let address = peer.and_then(TcpConnectInfo::remote_addr).map(|address| address.ip());
+        authenticator.admit(header, address).await
+    }
+}
+
+/// A service behind the door: each of its requests has its [`Caller`] among the extensions.
+#[derive(Debug, Clone)]
+pub(super) struct Guarded<S> {
+    door: Door,
+    service: S,
+}
+
+impl<S> Guarded<S> {
+    pub(super) fn new(door: Door, service: S) -> Self {
+        Self { door, service }
+    }
+}
+
+impl<S: NamedService> NamedService for Guarded<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<http::Request<Body>> for Guarded<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        let door = self.door.clone();
+        // The one that was asked whether it is ready is the one that is called.
+        let ready = self.service.clone();
+        let mut service = std::mem::replace(&mut self.service, ready);
+        Box::pin(async move {
+            let peer = request.extensions().get::<TcpConnectInfo>().cloned();
+            match door.admit(request.headers(), peer.as_ref()).await {
+                Ok(caller) => {
+                    request.extensions_mut().insert(caller);
+                    service.call(request).await
+                }
+                Err(error) => Ok(status_of(&error).into_http()),
+            }
+        })
+    }
+}
+
+/// Returns who sent a request.
+///
+/// # Errors
+/// `Internal` where it did not come through the door.
+pub(super) fn caller_of<T>(request: &tonic::Request<T>) -> Result<Caller> {
+    let caller = request.extensions().get::<Caller>().cloned();
+    caller.ok_or_else(|| Error::new(ErrorKind::Internal, "a call has no caller"))
+}
