@@ -8,6 +8,8 @@ use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, replace_children_if_necessary};
@@ -33,7 +35,9 @@ impl PhysicalOptimizerRule for BranchesInTurn {
     }
 }
 
-/// Whether what reads a node's rows counts on their order.
+/// Whether something above a node counts on an order of the rows in each of its partitions.
+///
+/// A branch whose rows have one value in a column is ordered by it without being so: merged with another it is no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     IsFree,
@@ -42,8 +46,9 @@ enum Order {
 
 fn in_turn(node: Arc<dyn ExecutionPlan>, order: Order, threads: usize) -> Result<Arc<dyn ExecutionPlan>> {
     let (needed, kept) = (node.required_input_ordering(), node.maintains_input_order());
+    let mixes = node.is::<RepartitionExec>() || node.is::<CoalescePartitionsExec>();
     let children = node.children().into_iter().enumerate().map(|(place, child)| {
-        let is_kept = needed[place].is_some() || (kept[place] && order == Order::IsKept);
+        let is_kept = needed[place].is_some() || if mixes { kept[place] } else { order == Order::IsKept };
         in_turn(Arc::clone(child), if is_kept { Order::IsKept } else { Order::IsFree }, threads)
     });
     let children = children.collect::<Result<Vec<_>>>()?;
