@@ -12,7 +12,7 @@
 //! | 4 engine | [`engine`] | sessions, limits, running a query, row checks |
 //! | 3 meaning | [`models`], then [`metrics`] | SQL files and their order; what a metric is |
 //! | 2 catalog | [`catalog`] | the contract that source tables are held against |
-//! | 1 storage | [`sources`], [`sample`], [`functions`], [`auth`] | Parquet in, the synthetic company, native functions, who calls |
+//! | 1 storage | [`sources`], [`sample`], [`functions`], [`auth`], then [`lake`] | Parquet in, the synthetic company, native functions, who calls, Delta tables |
 //! | 0 words | [`domain`], [`error`], [`config`] | time, names, the one error type, checked settings |
 //!
 //! # Glossary
@@ -35,6 +35,7 @@ pub mod engine;
 pub mod error;
 pub mod flight;
 pub mod functions;
+pub mod lake;
 pub mod metrics;
 pub mod models;
 pub mod sample;

@@ -143,6 +143,12 @@ impl Source {
         }
     }
 
+    /// Returns a store as a source of files whose places are known; it is never listed.
+    pub fn of_store(name: &str, url: ObjectStoreUrl, store: Arc<dyn ObjectStore>) -> Self {
+        let (name, location) = (name.to_owned(), name.to_owned());
+        Self { name, url, store, location, prefix: Path::default(), single_file: None, is_remote: false }
+    }
+
     /// Returns whether the files lie across a network.
     pub fn is_remote(&self) -> bool {
         self.is_remote

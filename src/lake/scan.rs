@@ -1,0 +1,66 @@
+//! A version of a table as plans read it: a plain scan of Parquet files, which can travel to another process.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+
+use super::{Lake, TableVersion};
+use crate::error::{Error, ErrorKind};
+use crate::sources::footer::Footers;
+use crate::sources::table::Files;
+use crate::sources::{Source, SourceFile};
+
+/// A table at one version; whatever is committed later does not change it.
+#[derive(Debug, Clone)]
+pub struct LakeTable {
+    source: Source,
+    footers: Arc<Footers>,
+    schema: SchemaRef,
+    files: Vec<SourceFile>,
+}
+
+impl LakeTable {
+    pub(super) fn new(lake: &Lake, version: &TableVersion) -> Self {
+        Self {
+            source: lake.source.clone(),
+            footers: Arc::clone(&lake.footers),
+            schema: Arc::clone(&version.schema),
+            files: version.files.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl TableProvider for LakeTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
+        let (footers, problems) = self.footers.read(&self.source, &self.files, &cache).await;
+        if let Some(error) = Error::list(ErrorKind::Storage, "files of the warehouse cannot be read", problems) {
+            return Err(DataFusionError::External(Box::new(error)));
+        }
+        Files { source: &self.source, footers: &footers, schema: &self.schema }.scan(state, projection, limit)
+    }
+}
