@@ -36,7 +36,7 @@ impl ServerKey {
         if let Some(file) = &security.signing_key {
             return Self::open(file);
         }
-        let Some(folder) = &config.warehouse else {
+        let Some(folder) = config.warehouse.folder() else {
             if security.is_login_required() {
                 tracing::warn!("no warehouse and no [auth] signing_key is configured: tokens end with the server");
             }

@@ -8,6 +8,7 @@ mod governance;
 mod overrides;
 mod quality;
 mod reader;
+mod sandbox;
 mod security;
 pub mod settings;
 mod sources;
@@ -22,6 +23,7 @@ use crate::domain::governance::Decisions;
 use crate::error::{Error, ErrorKind, Result};
 pub use environment::Environment;
 pub use quality::{NamePattern, QualityConfig, RequiredField};
+pub use sandbox::{SandboxLimits, Warehouse};
 pub use security::{OidcConfig, SecurityConfig, TlsConfig, is_private_url};
 use settings::Settings;
 
@@ -107,8 +109,10 @@ pub struct Config {
     pub models: Option<PathBuf>,
     /// Which rules of schema `quality` are on, and what they are told.
     pub quality: QualityConfig,
-    /// Where topline keeps what it knows of the sources, and later publishes.
-    pub warehouse: Option<PathBuf>,
+    /// Where topline keeps what it knows of the sources, and what its users write.
+    pub warehouse: Warehouse,
+    /// What users may write.
+    pub sandbox: SandboxLimits,
     /// The address of the Flight SQL server.
     pub listen: SocketAddr,
     /// Who may connect to the servers, and how.

@@ -8,6 +8,7 @@ use toml::{Table, Value};
 
 use super::overrides::{self, Overrides};
 use super::quality::{QUALITY_KEYS, QualityConfig};
+use super::sandbox::{SANDBOX_KEYS, SandboxLimits, Warehouse};
 use super::security::{AUTH_KEYS, OIDC_KEYS, SecurityConfig, TLS_KEYS};
 use super::settings::{SETTINGS, Settings};
 use super::{Config, Environment, Limits, default_listen};
@@ -16,10 +17,11 @@ use crate::domain::toml_faults;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Keys that are no settings, by section.
-const OTHER_KEYS: [(&str, &[&str]); 8] = [
+const OTHER_KEYS: [(&str, &[&str]); 9] = [
     ("quality", &QUALITY_KEYS),
     ("models", &["location"]),
     ("warehouse", &["location"]),
+    ("sandbox", &SANDBOX_KEYS),
     ("flight", &["listen"]),
     ("tls", &TLS_KEYS),
     ("auth", &AUTH_KEYS),
@@ -112,7 +114,8 @@ impl Reader {
             metrics: BTreeMap::new(),
             models: None,
             quality: QualityConfig::default(),
-            warehouse: None,
+            warehouse: Warehouse::beside(&folder),
+            sandbox: SandboxLimits::default(),
             listen: default_listen(),
             security: SecurityConfig::default(),
             limits: Limits::default(),
@@ -156,13 +159,11 @@ impl Reader {
         match (section, key) {
             ("models", _) => config.models = self.text(&place, value).map(|text| folder.join(text)),
             ("warehouse", _) => {
-                if let Some(text) = self.text(&place, value) {
-                    if text.contains("://") {
-                        self.problem_at(&place, "expected a folder of this machine, found a URL");
-                    }
-                    config.warehouse = Some(folder.join(text));
+                if let Some(warehouse) = self.warehouse(&place, value, folder) {
+                    config.warehouse = warehouse;
                 }
             }
+            ("sandbox", key) => self.sandbox(&mut config.sandbox, key, &value),
             ("flight", _) => {
                 if let Some(text) = self.text(&place, value) {
                     match text.parse() {
@@ -256,7 +257,7 @@ pub(super) fn described(value: &Value) -> String {
 }
 
 /// Returns the bytes of a size such as `512 MB` or `2GiB`; MB is 1024 x 1024 bytes, as in the tools that limit memory.
-fn parse_bytes(text: &str) -> Option<usize> {
+pub(super) fn parse_bytes(text: &str) -> Option<usize> {
     let text = text.trim();
     let digits = text.find(|other: char| !other.is_ascii_digit()).unwrap_or(text.len());
     let number: usize = text[..digits].parse().ok()?;

@@ -240,6 +240,21 @@ fn a_wrong_variable_is_named_and_not_the_file() {
 }
 
 #[test]
+fn warehouse_and_sandbox_are_held_to_what_they_can_be() {
+    let wrong = "[warehouse]\nlocation = \"https://x.example/lake\"\n\
+        [sandbox]\nbytes = \"much\"\ntables = -1\nwritable = \"maybe\"\ntable_byte = 1\n";
+    assert_says(
+        &fault_with(&format!("{CRM}{wrong}"), &[]),
+        r#"Config: the configuration is wrong: 5 problems
+  DIR/topline.toml: [sandbox] bytes: expected a size such as "10 GB", found "much"
+  DIR/topline.toml: unknown key "table_byte" in [sandbox]; hint: did you mean "table_bytes"?
+  DIR/topline.toml: [sandbox] tables: expected a whole number from 0, found integer -1
+  DIR/topline.toml: [sandbox] writable: expected true or false, found "maybe"
+  DIR/topline.toml: [warehouse] location: expected a folder, or an s3://, gs:// or az:// URL, found "https://x.example/lake""#,
+    );
+}
+
+#[test]
 fn a_variable_over_a_section_of_another_kind_hides_no_other_slip() {
     let variables = [("TOPLINE_LIMITS_ROWS", "5"), ("TOPLINE_NONSENSE", "1")];
     assert_says(
@@ -286,7 +301,7 @@ fn relative_locations_count_from_the_folder_of_the_file() {
     let config = Config::load(Some(&project.path("deep/topline.toml")), &Environment::default()).expect("a good file");
     assert_eq!(config.sources[0].location, Location::Local(project.path("deep/../crm")));
     assert_eq!(config.models, Some(project.path("deep/models")));
-    assert_eq!(config.warehouse, Some("/var/topline".into()));
+    assert_eq!(config.warehouse.location, Location::Local("/var/topline".into()));
 }
 
 #[test]
