@@ -327,6 +327,7 @@ struct ColumnRow {
 }
 
 async fn columns(shared: &Arc<Shared>) -> Result<Vec<ArrayRef>> {
+    shared.sandbox.refresh().await.map_err(external)?;
     let mut rows = Vec::new();
     for schema in shared.schema_names() {
         for name in shared.table_names(&schema) {

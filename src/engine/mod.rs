@@ -2,7 +2,7 @@
 //!
 //! [`Engine`] holds what all queries share, [`Session`] the settings of one user's, [`Statement`] a planned query and
 //! [`QueryStream`] its rows. `gate` says what may run; `row_checks` what must hold of the rows before the first
-//! answer, `laws` what must hold of the rows of views. Knows nothing of protocols and terminals. Start at [`Engine::open`].
+//! answer, `laws` what must hold of the rows of views; `sandbox` is what users write. Knows nothing of protocols and terminals. Start at [`Engine::open`].
 
 mod attribution_function;
 mod branches;
@@ -20,6 +20,7 @@ mod native;
 mod parameters;
 mod result;
 mod row_checks;
+mod sandbox;
 mod schemas;
 mod session;
 mod state;
@@ -39,6 +40,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::{Metric, unknown_metrics};
 use crate::models::{MODELS_ARE_WRONG, ModelSet};
 pub use result::{QueryStream, RunStatistics, wire_schema};
+use sandbox::Sandbox;
+pub use sandbox::{Exists, Ingest, Missing, WriteTicket};
 pub use session::{Outcome, Session, Statement};
 use state::Shared;
 
@@ -124,7 +127,8 @@ impl Engine {
         if let Some(error) = Error::list(ErrorKind::Model, MODELS_ARE_WRONG, models.unknown_tables(&tables)) {
             return Err(error);
         }
-        let shared = Shared::new(config, clock, catalog, models, runtime);
+        let sandbox = Sandbox::open(&config)?;
+        let shared = Shared::new(config, clock, catalog, models, sandbox, runtime);
         schemas::plan_custom_models(&shared).await?;
         Ok(Self { shared })
     }
@@ -150,7 +154,11 @@ impl Engine {
     }
 
     /// Returns the names of the tables and views that a client may read, by schema and name, without planning any.
-    pub fn table_names(&self) -> Vec<(TableId, TableKind)> {
+    ///
+    /// # Errors
+    /// `Storage` where the warehouse cannot be read.
+    pub async fn table_names(&self) -> Result<Vec<(TableId, TableKind)>> {
+        self.shared.sandbox.refresh().await?;
         let mut names = Vec::new();
         for schema in self.schemas() {
             for name in self.shared.table_names(&schema) {
@@ -159,14 +167,15 @@ impl Engine {
                 names.push((id, kind));
             }
         }
-        names
+        Ok(names)
     }
 
     /// Returns every table and view that a client may read.
     ///
     /// # Errors
-    /// `Model` where a view cannot be planned.
+    /// `Model` where a view cannot be planned, `Storage` where the warehouse cannot be read.
     pub async fn tables(&self) -> Result<Vec<TableListing>> {
+        self.shared.sandbox.refresh().await?;
         let mut listings = Vec::new();
         for schema in self.schemas() {
             for name in self.shared.table_names(&schema) {

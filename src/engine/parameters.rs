@@ -8,9 +8,9 @@ use arrow::array::{Array, ArrayRef};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{ParamValues, ScalarValue};
-use datafusion::logical_expr::{Cast, Expr, LogicalPlan, TryCast};
+use datafusion::logical_expr::{Cast, Expr, LogicalPlan, LogicalPlanBuilder, TryCast};
 use datafusion::sql::parser::{ExplainStatement, Statement};
 use datafusion::sql::sqlparser::ast::{self, VisitMut, VisitorMut};
 
@@ -20,16 +20,19 @@ use crate::error::{Error, ErrorKind, Result};
 /// Returns the statement with each `?` numbered in the order of the text, as `$1`, `$2` and so on.
 pub(super) fn with_numbered_parameters(statement: Statement) -> Statement {
     match statement {
-        Statement::Statement(mut inner) => {
-            let _ = inner.visit(&mut Numbering::default());
-            Statement::Statement(inner)
-        }
+        Statement::Statement(inner) => Statement::Statement(Box::new(with_numbers(*inner))),
         Statement::Explain(explain) => {
             let inner = with_numbered_parameters(*explain.statement);
             Statement::Explain(ExplainStatement { statement: Box::new(inner), ..explain })
         }
         other => other,
     }
+}
+
+/// Returns the statement with each `?` numbered, as [`with_numbered_parameters`] does.
+pub(super) fn with_numbers(mut statement: ast::Statement) -> ast::Statement {
+    let _ = statement.visit(&mut Numbering::default());
+    statement
 }
 
 #[derive(Default)]
@@ -76,6 +79,15 @@ pub(super) fn types_by_place(plan: &LogicalPlan) -> Result<BTreeMap<String, Data
     })
     .map_err(faults::of_query)?;
     Ok(found)
+}
+
+/// Returns a plan in which rows of values have the types that they have now that parameters are bound.
+pub(super) fn with_types_of_values(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let retyped = plan.transform_up_with_subqueries(|node| match node {
+        LogicalPlan::Values(values) => Ok(Transformed::yes(LogicalPlanBuilder::values(values.values)?.build()?)),
+        other => Ok(Transformed::no(other)),
+    });
+    retyped.map(|plan| plan.data).map_err(faults::of_query)
 }
 
 /// Returns rows of parameters in the types that a query has for them.

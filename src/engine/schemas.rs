@@ -13,6 +13,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::information::Information;
 use super::native::NativeTable;
+use super::sandbox::SANDBOX;
 use super::state::Shared;
 use super::{CATALOG, TableKind, attribution_function, faults, gate, meta};
 use crate::catalog::TableId;
@@ -125,6 +126,9 @@ fn external(error: Error) -> DataFusionError {
 /// # Errors
 /// `Model` where a view does not plan or does not have the contract's columns.
 pub(super) async fn make(shared: &Arc<Shared>, id: &TableId) -> Result<Option<Arc<dyn TableProvider>>> {
+    if id.schema == SANDBOX {
+        return shared.sandbox.provider(shared, &id.name).await;
+    }
     if id.schema == "meta" {
         return Ok(meta::table(&id.name, Arc::downgrade(shared)));
     }

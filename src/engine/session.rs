@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::gate::{self, Allowed};
 use super::result::{QueryStream, deadline_error, wire_schema};
+use super::sandbox::{Write, WriteTicket, behind};
 use super::state::Shared;
 use super::unique_keys::{self, Verdict};
 use super::{CATALOG, DEFAULT_SCHEMA, attribution_function, faults, parameters, row_checks, table_functions};
@@ -27,9 +28,9 @@ use crate::models::tables_of;
 /// A user's settings over the engine. Cheap to clone; two sessions do not see each other.
 #[derive(Debug, Clone)]
 pub struct Session {
-    shared: Arc<Shared>,
-    settings: Settings,
-    schema: String,
+    pub(super) shared: Arc<Shared>,
+    pub(super) settings: Settings,
+    pub(super) schema: String,
     user: Arc<str>,
 }
 
@@ -38,18 +39,21 @@ pub struct Session {
 pub enum Outcome {
     /// Settings were changed; there are no rows.
     Set,
+    /// Rows were written to the sandbox: so many.
+    Written(u64),
     /// Rows.
     Rows(QueryStream),
 }
 
-/// A planned query.
+/// A planned statement: a query, or a write to the sandbox.
 #[derive(Debug, Clone)]
 pub struct Statement {
-    shared: Arc<Shared>,
-    state: SessionState,
-    plan: LogicalPlan,
-    schema: SchemaRef,
-    reads: Vec<TableId>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) state: SessionState,
+    pub(super) plan: LogicalPlan,
+    pub(super) schema: SchemaRef,
+    pub(super) reads: Vec<TableId>,
+    pub(super) write: Option<Arc<Write>>,
 }
 
 impl Session {
@@ -110,7 +114,8 @@ impl Session {
         })
     }
 
-    /// Runs a text of SQL: any number of `set topline.NAME = VALUE`, then at most one statement that returns rows.
+    /// Runs a text of SQL: any number of `set topline.NAME = VALUE` and of statements that write to the sandbox, then at most
+    /// one statement that returns rows.
     ///
     /// # Errors
     /// `Query` where it does not parse or plan, `Refused` where it does more than read, and whatever running it gives.
@@ -118,15 +123,20 @@ impl Session {
         let mut statements = gate::parse(sql)?;
         let last = statements.pop();
         for statement in statements {
-            let Allowed::Set { name, value } = statement else {
-                return Err(Error::new(ErrorKind::Query, "only the last statement of a text may return rows"));
-            };
-            self.set(&name, &value)?;
+            match statement {
+                Allowed::Set { name, value } => self.set(&name, &value)?,
+                Allowed::Write(order) => drop(self.plan_write(*order).await?.write(NO_TICKET, NO_PARAMETERS).await?),
+                _ => return Err(Error::new(ErrorKind::Query, "only the last statement of a text may return rows")),
+            }
         }
         match last {
             Some(Allowed::Set { name, value }) => {
                 self.set(&name, &value)?;
                 Ok(Outcome::Set)
+            }
+            Some(Allowed::Write(order)) => {
+                let statement = self.plan_write(*order).await?;
+                Ok(Outcome::Written(statement.write(NO_TICKET, NO_PARAMETERS).await?))
             }
             Some(query) => Ok(Outcome::Rows(self.plan(query).await?.execute(None).await?)),
             None => Ok(Outcome::Set),
@@ -157,7 +167,7 @@ impl Session {
         }
     }
 
-    async fn plan(&self, statement: Allowed) -> Result<Statement> {
+    pub(super) async fn plan(&self, statement: Allowed) -> Result<Statement> {
         let state = self.state();
         let (plan, reads) = match statement {
             Allowed::Query(statement) => {
@@ -168,14 +178,16 @@ impl Session {
                 let plan = plan.map_err(|error| self.shared.with_nearest_schema(error, &reads))?;
                 // Called in another schema, the function reads the view of its own all the same.
                 let called = reads.iter().any(|table| table.name == attribution_function::NAME);
-                (plan, reads.into_iter().chain(called.then(attribution_function::view)).collect())
+                let reads = reads.into_iter().chain(called.then(attribution_function::view));
+                (plan, behind(&self.shared, reads).await?.into_iter().collect())
             }
             Allowed::ShowDatabases => (databases()?, Vec::new()),
+            Allowed::Write(order) => return Box::pin(self.plan_write(*order)).await,
             Allowed::Set { .. } => return Err(Error::new(ErrorKind::Internal, "set has no plan")),
         };
         gate::verify(&plan)?;
         let schema = result_schema(&state, &plan)?;
-        Ok(Statement { shared: Arc::clone(&self.shared), state, plan, schema, reads })
+        Ok(Statement { shared: Arc::clone(&self.shared), state, plan, schema, reads, write: None })
     }
 
     pub(super) async fn read_files(&self) -> Result<()> {
@@ -186,10 +198,17 @@ impl Session {
         row_checks::ensure(&self.shared, &self.state(), tables).await
     }
 
-    fn state(&self) -> SessionState {
+    /// Returns the state of one query of this session.
+    pub(super) fn state(&self) -> SessionState {
         self.shared.query_state(&self.settings, &self.schema, &self.user)
     }
 }
+
+/// A statement of a text is run once, as it stands.
+const NO_TICKET: Option<WriteTicket> = None;
+
+/// A text has its values in it.
+const NO_PARAMETERS: Option<RecordBatch> = None;
 
 /// Returns the columns of a plan's result: those after types are settled, which for a union they are not before.
 ///
@@ -228,13 +247,16 @@ impl Statement {
     /// `Query` where their types contradict each other.
     pub fn parameters(&self) -> Result<Vec<FieldRef>> {
         let found = self.plan.get_parameter_fields().map_err(faults::of_query)?;
-        let by_place = parameters::types_by_place(&self.plan)?;
+        let mut by_place = parameters::types_by_place(&self.plan)?;
+        let of_columns = self.write.iter().flat_map(|write| write.parameters.clone());
+        by_place.extend(of_columns);
         let mut parameters: Vec<_> = found.into_iter().collect();
         parameters.sort_by_key(|(name, _)| name.trim_start_matches('$').parse::<usize>().unwrap_or(usize::MAX));
         Ok(parameters
             .into_iter()
             .map(|(name, field)| {
-                let known = field.map(|field| field.data_type().clone()).or_else(|| by_place.get(&name).cloned());
+                let known = field.map(|field| field.data_type().clone()).filter(|kind| kind != &DataType::Null);
+                let known = known.or_else(|| by_place.get(&name).cloned());
                 let kind = known.unwrap_or(DataType::Utf8);
                 let schema = wire_schema(&Schema::new(vec![Field::new(name, kind, true)]));
                 Arc::clone(&schema.fields()[0])
@@ -323,12 +345,19 @@ impl Statement {
     /// # Errors
     /// As [`Statement::execute`].
     pub async fn physical_plan(self, parameters: Option<ParamValues>) -> Result<Arc<dyn ExecutionPlan>> {
+        if self.write.is_some() {
+            return Err(Error::new(ErrorKind::Refused, "a statement that writes is not allowed here")
+                .with_hint("ask for its query alone"));
+        }
         let is_run = !matches!(self.plan, LogicalPlan::Explain(_));
         if is_run {
             row_checks::ensure(&self.shared, &self.state, self.reads).await?;
         }
         let plan = match parameters {
-            Some(parameters) => self.plan.with_param_values(parameters).map_err(faults::of_query)?,
+            Some(parameters) => {
+                let plan = self.plan.with_param_values(parameters).map_err(faults::of_query)?;
+                parameters::with_types_of_values(plan)?
+            }
             None => self.plan,
         };
         self.state.create_physical_plan(&plan).await.map_err(faults::of_query)

@@ -1,6 +1,6 @@
 //! What queries share: the runtime with its limits, the catalogs, and the plans of views.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
@@ -22,6 +22,7 @@ use super::branches::BranchesInTurn;
 use super::conditions::optimizer_rules;
 use super::memory::QueryMemory;
 use super::row_checks::Checked;
+use super::sandbox::{SANDBOX, Sandbox};
 use super::schemas::{self, TopLevel};
 use super::yielding::YieldInJoins;
 use super::{CATALOG, DEFAULT_SCHEMA, TableKind, attribution_function, faults};
@@ -87,6 +88,7 @@ pub(super) struct Shared {
     pub(super) catalog: Arc<Catalog>,
     pub(super) models: ModelSet,
     pub(super) checked: Checked,
+    pub(super) sandbox: Sandbox,
     views: Mutex<HashMap<TableId, Arc<dyn TableProvider>>>,
     base: SessionState,
 }
@@ -97,11 +99,13 @@ impl Shared {
         clock: Clock,
         catalog: Catalog,
         models: ModelSet,
+        sandbox: Sandbox,
         runtime: Arc<RuntimeEnv>,
     ) -> Arc<Self> {
         for source in catalog.sources() {
             runtime.register_object_store(source.url.as_ref(), Arc::clone(&source.store));
         }
+        runtime.register_object_store(sandbox.lake().url().as_ref(), Arc::clone(sandbox.lake().store()));
         Arc::new_cyclic(|shared: &Weak<Self>| {
             let mut base = SessionStateBuilder::new()
                 .with_config(session_config(&config))
@@ -119,8 +123,8 @@ impl Shared {
                 let _ = datafusion::execution::FunctionRegistry::register_udaf(&mut base, Arc::new(function));
             }
             base.register_udtf(attribution_function::NAME, Arc::new(AttributionFunction::new(Weak::clone(shared))));
-            let checked = Checked::open(config.warehouse.as_deref());
-            Self { config, clock, catalog: Arc::new(catalog), models, checked, views: Mutex::default(), base }
+            let checked = Checked::open(config.warehouse.folder());
+            Self { config, clock, catalog: Arc::new(catalog), models, checked, sandbox, views: Mutex::default(), base }
         })
     }
 
@@ -170,17 +174,22 @@ impl Shared {
         }
     }
 
+    /// Returns the names in a schema; those of the sandbox as of the last look at it.
     pub(super) fn table_names(&self, schema: &str) -> Vec<String> {
         let of_models = self.models.iter().filter(|model| model.id.schema == schema).map(|model| model.id.name.clone());
         let of_sources =
             self.catalog.tables().filter(|table| table.id.schema == schema).map(|table| table.id.name.clone());
         let of_meta = super::meta::TABLES.iter().filter(|_| schema == "meta").map(|(name, _)| (*name).to_owned());
-        let names: BTreeSet<String> = of_models.chain(of_sources).chain(of_meta).collect();
+        let of_users = if schema == SANDBOX { self.sandbox.names() } else { BTreeMap::new() };
+        let names: BTreeSet<String> = of_models.chain(of_sources).chain(of_meta).chain(of_users.into_keys()).collect();
         names.into_iter().collect()
     }
 
     /// Returns whether a name stands for files or for a query.
     pub(super) fn kind(&self, id: &TableId) -> TableKind {
+        if id.schema == SANDBOX {
+            return self.sandbox.names().get(&id.name).copied().unwrap_or(TableKind::Base);
+        }
         if id.schema == "meta" || self.models.get(id).is_some() { TableKind::View } else { TableKind::Base }
     }
 
@@ -220,6 +229,10 @@ impl Shared {
                 None => error.with_hint("topline tables lists what there is"),
             });
         };
+        if id.schema == SANDBOX {
+            // A user may change it at any time.
+            return Ok(provider);
+        }
         let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
         views.insert(id.clone(), Arc::clone(&provider));
         Ok(provider)

@@ -49,7 +49,7 @@ pub(super) static FOREIGN: LazyLock<SchemaRef> = LazyLock::new(|| {
 pub(super) async fn primary(engine: &Engine, command: &CommandGetPrimaryKeys) -> Result<RecordBatch> {
     let mut rows = Vec::new();
     let is_here = tables::is_in_catalog(command.catalog.as_deref());
-    for (id, _) in engine.table_names() {
+    for (id, _) in engine.table_names().await? {
         let is_wanted =
             id.name == command.table && command.db_schema.as_ref().is_none_or(|schema| *schema == id.schema);
         if is_here && is_wanted {

@@ -25,7 +25,7 @@ pub(super) const PATTERN_ESCAPE: char = '\\';
 /// `Model` where the columns of a view are asked for that cannot be planned.
 pub(super) async fn rows(engine: &Engine, command: CommandGetTables) -> Result<RecordBatch> {
     let wanted: Vec<(TableId, TableKind)> =
-        engine.table_names().into_iter().filter(|(id, kind)| is_wanted(&command, id, *kind)).collect();
+        engine.table_names().await?.into_iter().filter(|(id, kind)| is_wanted(&command, id, *kind)).collect();
     let includes_schema = command.include_schema;
     // The rows are filtered already, so the builder gets a command without filters.
     let mut builder =

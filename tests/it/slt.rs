@@ -49,7 +49,7 @@ impl AsyncDB for Database {
 
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Fault> {
         let stream = match self.session.run(sql).await? {
-            Outcome::Set => return Ok(DBOutput::StatementComplete(0)),
+            Outcome::Set | Outcome::Written(_) => return Ok(DBOutput::StatementComplete(0)),
             Outcome::Rows(stream) => stream,
         };
         let types = stream.schema().fields().iter().map(|field| column_type(field.data_type())).collect();

@@ -15,6 +15,7 @@ use crate::cli::output::table::Preview;
 use crate::cli::stop::{Ending, Stop};
 use crate::cli::terminal::Terminal;
 use crate::config::Config;
+use crate::domain::names::counted;
 use crate::engine::{Engine, Outcome, QueryStream};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -42,6 +43,12 @@ pub(in crate::cli) async fn run(
     let engine = Engine::open(config).await?;
     let rows = match engine.session().run(&sql).await? {
         Outcome::Rows(rows) => rows,
+        Outcome::Written(rows) => {
+            drop(spinner);
+            let said = if rows == 0 { "done".to_owned() } else { format!("{} written", counted(rows, "row")) };
+            terminal.note(&said);
+            return Ok(Ending::Done);
+        }
         Outcome::Set => {
             terminal.note("note: the settings are right, and lost with this call; put a query behind them");
             return Ok(Ending::Done);

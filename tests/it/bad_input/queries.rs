@@ -120,17 +120,16 @@ NotFound: column "many" does not exist
 select name, count(*) from crm.accounts
 Query: column "crm.accounts.name" is neither in group by nor in an aggregate function
 create table x as select 1
-Refused: create table is not allowed: topline is read-only here
-hint: select, with, explain, show, describe and set topline.NAME = VALUE are allowed
+Refused: create table is not allowed for "metrics.x": topline is read-only outside schema "sandbox"
+hint: write create table sandbox.NAME
 insert into crm.accounts values (1)
-Refused: insert into is not allowed: topline is read-only here
-hint: select, with, explain, show, describe and set topline.NAME = VALUE are allowed
+Refused: insert into is not allowed for "crm.accounts": topline is read-only outside schema "sandbox"
+hint: write insert into sandbox.NAME
 copy nrr to 'x.csv'
 Refused: copy is not allowed: topline is read-only here
-hint: select, with, explain, show, describe and set topline.NAME = VALUE are allowed
+hint: select, with, explain, show, describe and set topline.NAME = VALUE are allowed, and in schema sandbox create, insert and drop
 select 1; drop table x
-Refused: drop table is not allowed: topline is read-only here
-hint: select, with, explain, show, describe and set topline.NAME = VALUE are allowed"#
+Query: only the last statement of a text may return rows"#
     );
 }
 

@@ -89,7 +89,7 @@ fn statements_that_do_more_than_read_are_refused() {
     ] {
         let said = refused(sql);
         assert!(
-            said.starts_with(&format!("error: {name} is not allowed: topline is read-only here\nhint: ")),
+            said.starts_with(&format!("error: {name} is not allowed")) && said.contains("topline is read-only"),
             "{said}"
         );
     }
