@@ -69,7 +69,7 @@ pub(super) async fn act(engine: &Engine, running: &Running, client: Client, acti
             let request: ActionCreatePreparedStatementRequest = packed(&action)?;
             refuse_transaction(request.transaction_id.as_ref())?;
             let prepared = query::prepare(engine, request.query, &client).await?;
-            Ok(Done { body: Some(prepared.as_any().encode_to_vec().into()), ..Done::default() })
+            Ok(Done { body: Some(prepared.encode_to_vec().into()), ..Done::default() })
         }
         CLOSE_PREPARED_STATEMENT => {
             let _: ActionClosePreparedStatementRequest = packed(&action)?;

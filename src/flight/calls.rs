@@ -17,7 +17,7 @@ use super::client::Client;
 use super::handle::Query;
 use super::messages::messages_of;
 use super::running::{QueryId, Running};
-use super::{metadata, query};
+use super::{metadata, query, write};
 use crate::auth::seal::Seal;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
@@ -95,34 +95,45 @@ impl Calls {
             }
         };
         let id = query.id.unwrap_or_else(|| self.running.new_id());
-        Ok((id, query::stream(&self.engine, query).await?))
+        let engine = self.engine.clone();
+        let opening = futures::stream::once(async move { query::stream(&engine, query).await });
+        // A write is done before its answer starts, and can be cancelled all the same.
+        match self.running.track(id, opening.boxed()).next().await {
+            Some(messages) => Ok((id, messages?)),
+            None => Err(Error::new(ErrorKind::Internal, "a query has no answer")),
+        }
     }
 
-    /// Returns the answer to an upload: parameters are bound, everything else is refused.
+    /// Returns the answer to an upload: parameters are bound, statements that write and rows are carried out.
     ///
     /// # Errors
-    /// `Argument` or `Limit` where the parameters are wrong, `Refused` where it would write.
+    /// `Argument` or `Limit` where the parameters are wrong, `Refused` where it would write outside the sandbox, and what
+    /// writing gives.
     pub(super) async fn put(&self, request: Request<Streaming<FlightData>>) -> Result<PutResult> {
         let client = self.client(&request)?;
         let mut messages = request.into_inner();
         let first = messages.message().await.map_err(broken_off)?;
         let first = first.ok_or_else(|| Error::new(ErrorKind::Argument, "the upload has no message"))?;
         let descriptor = first.flight_descriptor.clone().unwrap_or_default();
+        let all = futures::stream::iter([Ok(first)]).chain(messages.map_err(Into::into));
         match command_of(descriptor.cmd)? {
             Command::CommandPreparedStatementQuery(command) => {
-                let all = futures::stream::iter([Ok(first)]).chain(messages.map_err(Into::into));
                 let handle = query::bind(&self.engine, command.prepared_statement_handle, all, &client).await?;
                 let result = DoPutPreparedStatementResult { prepared_statement_handle: Some(handle) };
                 Ok(PutResult { app_metadata: result.encode_to_vec().into() })
             }
-            Command::CommandStatementUpdate(command) => self.refuse_update(&command.query, &client).await,
-            Command::CommandPreparedStatementUpdate(command) => {
-                self.refuse_update(&Query::decode(command.prepared_statement_handle, &client)?.sql, &client).await
+            Command::CommandStatementUpdate(command) => {
+                refuse_transaction(command.transaction_id.as_ref())?;
+                write::update(&self.engine, Query::new(command.query, &client), all).await
             }
-            Command::CommandStatementIngest(command) => Err(Error::new(
-                ErrorKind::Refused,
-                format!("ingest into \"{}\" is not allowed: topline is read-only here", command.table),
-            )),
+            Command::CommandPreparedStatementUpdate(command) => {
+                let query = Query::decode(command.prepared_statement_handle, &client)?;
+                write::update(&self.engine, query, all).await
+            }
+            Command::CommandStatementIngest(command) => {
+                let session = client.options.session(&self.engine)?.of_user(client.caller.name());
+                write::ingest(&session, command, all).await
+            }
             command => Err(unsupported(&command)),
         }
     }
@@ -134,13 +145,6 @@ impl Calls {
     pub(super) async fn act(&self, request: Request<Action>) -> Result<Done> {
         let client = self.client(&request)?;
         actions::act(&self.engine, &self.running, client, request.into_inner()).await
-    }
-
-    /// Says why a statement is not run as an update.
-    async fn refuse_update<T>(&self, sql: &str, client: &Client) -> Result<T> {
-        query::plan(&self.engine, &Query::new(sql.to_owned(), client)).await?;
-        Err(Error::new(ErrorKind::Refused, "a query is not allowed as an update: topline is read-only here")
-            .with_hint("run it as a query, which returns its rows"))
     }
 }
 

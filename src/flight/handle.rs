@@ -37,6 +37,8 @@ pub(super) struct Query {
     pub id: Option<QueryId>,
     /// Who asks.
     pub caller: Caller,
+    /// How far the log of the table that is written was when the ticket was made; `None` where there was none.
+    pub since: Option<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -55,12 +57,21 @@ struct HandleMessage {
     nonce: Vec<u8>,
     #[prost(int64, optional, tag = "7")]
     expires_at_seconds: Option<i64>,
+    #[prost(uint64, optional, tag = "8")]
+    since: Option<u64>,
 }
 
 impl Query {
     /// Returns a query without parameters, as it is asked for by a client.
     pub(super) fn new(sql: String, client: &Client) -> Self {
-        Self { sql, options: client.options.clone(), parameters: None, id: None, caller: client.caller.clone() }
+        Self {
+            sql,
+            options: client.options.clone(),
+            parameters: None,
+            id: None,
+            caller: client.caller.clone(),
+            since: None,
+        }
     }
 
     /// Returns the bytes that the client keeps. With an id they are a ticket, which expires.
@@ -77,6 +88,7 @@ impl Query {
             id: self.id.map(|id| id.0),
             nonce: random_bytes::<NONCE_BYTES>()?.to_vec(),
             expires_at_seconds: self.id.map(|_| client.now_seconds() + TICKET_SECONDS),
+            since: self.since,
         };
         Ok(client.seal(Sealed::Handle, message.encode_to_vec()))
     }
@@ -100,6 +112,7 @@ impl Query {
             parameters,
             id: message.id.map(QueryId),
             caller: client.caller.clone(),
+            since: message.since,
         })
     }
 }
@@ -150,6 +163,7 @@ mod tests {
             parameters: Some(rows),
             id: Some(QueryId(7)),
             caller: Caller::named("ann"),
+            since: Some(3),
         }
     }
 

@@ -7,7 +7,7 @@ use arrow::record_batch::RecordBatch;
 use arrow_flight::sql::metadata::{SqlInfoDataBuilder, XdbcTypeInfoData};
 use arrow_flight::sql::{Command, CommandGetCatalogs, CommandGetDbSchemas, CommandGetTableTypes, CommandGetTables};
 
-use super::sql_info::SQL_INFO;
+use super::sql_info::answers;
 use super::types::TYPE_INFO;
 use super::{keys, tables};
 use crate::engine::{CATALOG, Engine};
@@ -60,7 +60,7 @@ pub(super) async fn rows_of(engine: &Engine, command: Command) -> Result<RecordB
             }
             builder.build().map_err(internal)
         }
-        Command::CommandGetSqlInfo(command) => command.into_builder(&SQL_INFO).build().map_err(internal),
+        Command::CommandGetSqlInfo(command) => command.into_builder(answers(engine)).build().map_err(internal),
         Command::CommandGetXdbcTypeInfo(command) => command.into_builder(&TYPE_INFO).build().map_err(internal),
         Command::CommandGetPrimaryKeys(command) => keys::primary(engine, &command).await,
         Command::CommandGetExportedKeys(_)

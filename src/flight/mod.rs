@@ -1,11 +1,12 @@
-//! Flight SQL: the engine as BI tools and drivers reach it, over gRPC. Reads only.
+//! Flight SQL: the engine as BI tools and drivers reach it, over gRPC.
 //!
 //! [`bind`] takes the port, [`serve`] answers until it is told to stop. `listener` says who may be served where, `tls` and
 //! `guard` stand in front of every call: who calls is known before anything is done. `service` and `calls` have the
-//! protocol, `query` the way from a statement to a stream, `handle` what tickets and prepared statements carry, `metadata`
-//! the catalog as clients list it, `session` the options of a client, `messages` how rows are cut into messages.
-//! Everything that a client needs between two calls travels with the client, sealed with the server's key: any instance
-//! that shares the key answers, and a restart loses nothing where a warehouse or `[auth] signing_key` keeps the key.
+//! protocol, `query` the way from a statement to a stream, `write` statements that change the sandbox, `handle` what
+//! tickets and prepared statements carry, `metadata` the catalog as clients list it, `session` the options of a client,
+//! `messages` how rows are cut into messages. Everything that a client needs between two calls travels with the client,
+//! sealed with the server's key: any instance that shares the key answers, and a restart loses nothing where a warehouse
+//! or `[auth] signing_key` keeps the key.
 //! Knows no view by name. Start at [`serve`].
 
 mod actions;
@@ -28,6 +29,7 @@ mod tables;
 mod tls;
 mod types;
 mod workers;
+mod write;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use arrow::record_batch::RecordBatch;
 use arrow_flight::FlightData;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
-use arrow_flight::sql::{ActionCreatePreparedStatementResult, ProstMessageExt, TicketStatementQuery};
+use arrow_flight::sql::{ActionCreatePreparedStatementResult, Any, ProstMessageExt, TicketStatementQuery};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
@@ -17,6 +17,7 @@ use super::columns;
 use super::handle::Query;
 use super::messages::{encoded_schema, messages_of};
 use super::running::Running;
+use super::write;
 use crate::engine::{Engine, Statement};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -27,22 +28,28 @@ const PARAMETER_BYTES_MAX: usize = 30 << 20;
 /// The most rows of bound parameters: the query runs once for each, one after the other.
 const PARAMETER_ROWS_MAX: usize = 10_000;
 
-/// Returns what preparing a statement gives: a handle, and the columns of result and parameters.
+/// The flag that a prepared statement is an update, encoded: field 4, for which the library's type has no place.
+const IS_UPDATE: &[u8] = &[4 << 3, 1];
+
+/// Returns what preparing a statement gives, packed: a handle, and the columns of result and parameters.
 ///
 /// # Errors
 /// `Query` or `Refused` where it does not plan.
-pub(super) async fn prepare(
-    engine: &Engine,
-    sql: String,
-    client: &Client,
-) -> Result<ActionCreatePreparedStatementResult> {
+pub(super) async fn prepare(engine: &Engine, sql: String, client: &Client) -> Result<Any> {
     let query = Query::new(sql, client);
     let statement = plan(engine, &query).await?;
-    Ok(ActionCreatePreparedStatementResult {
+    // A client that does not know of a flag for it takes a statement without columns for an update.
+    let columns = if statement.is_write() { Schema::empty() } else { schema_of(&statement) };
+    let prepared = ActionCreatePreparedStatementResult {
         prepared_statement_handle: query.encode(client)?,
-        dataset_schema: encoded_schema(&schema_of(&statement))?,
+        dataset_schema: encoded_schema(&columns)?,
         parameter_schema: encoded_schema(&parameter_schema(&statement)?)?,
-    })
+    };
+    let mut packed = prepared.as_any();
+    if statement.is_write() {
+        packed.value = [&packed.value, IS_UPDATE].concat().into();
+    }
+    Ok(packed)
 }
 
 /// Returns the plan of a query.
@@ -82,12 +89,13 @@ pub(super) async fn announce(
 ) -> Result<(Schema, Bytes)> {
     let statement = plan(engine, &query).await?;
     check_bound(&statement, &query)?;
-    let query = Query { id: Some(running.new_id()), ..query };
+    let id = running.new_id();
+    let query = Query { id: Some(id), since: statement.ticket(id.0).since, ..query };
     let ticket = TicketStatementQuery { statement_handle: query.encode(client)? }.as_any().encode_to_vec();
     Ok((schema_of(&statement), ticket.into()))
 }
 
-/// Returns the messages of a query. Dropping them cancels it.
+/// Returns the messages of a query. Dropping them cancels it. A statement that writes is done by then.
 ///
 /// # Errors
 /// As [`announce`]; what running it gives comes in the stream.
@@ -95,6 +103,10 @@ pub(super) async fn stream(engine: &Engine, query: Query) -> Result<BoxStream<'s
     let statement = plan(engine, &query).await?;
     check_bound(&statement, &query)?;
     let schema = schema_of(&statement);
+    if statement.is_write() {
+        let answer = write::of_ticket(statement, query).await?;
+        return Ok(messages_of(&schema, futures::stream::iter([Ok(answer)])).boxed());
+    }
     let rows = match query.parameters {
         None => futures::stream::once(statement.execute(None)).try_flatten().boxed(),
         Some(parameters) => futures::stream::iter(0..parameters.num_rows())
@@ -105,7 +117,7 @@ pub(super) async fn stream(engine: &Engine, query: Query) -> Result<BoxStream<'s
     Ok(messages_of(&schema, rows).boxed())
 }
 
-fn check_bound(statement: &Statement, query: &Query) -> Result<()> {
+pub(super) fn check_bound(statement: &Statement, query: &Query) -> Result<()> {
     let expected = statement.parameters()?.len();
     let found = query.parameters.as_ref().map_or(0, RecordBatch::num_columns);
     if expected == found {
@@ -128,14 +140,17 @@ pub(super) async fn bind(
     let mut query = Query::decode(handle, client)?;
     let rows = parameter_rows(messages).await?;
     query.parameters = match rows {
-        // What clients send that bind nothing: no message, or a batch without columns and rows.
-        Some(rows) if rows.num_columns() > 0 || rows.num_rows() > 0 => Some(plan(engine, &query).await?.bind(&rows)?),
-        _ => None,
+        Some(rows) => Some(plan(engine, &query).await?.bind(&rows)?),
+        None => None,
     };
     query.encode(client)
 }
 
-async fn parameter_rows(
+/// Returns the rows of parameters that a client sends; `None` where it sends none.
+///
+/// # Errors
+/// `Argument` where they cannot be read, `Limit` where they are too many.
+pub(super) async fn parameter_rows(
     messages: impl Stream<Item = Result<FlightData, FlightError>> + Send + 'static,
 ) -> Result<Option<RecordBatch>> {
     // A descriptor can come alone, in a message that is none of the format.
@@ -159,7 +174,8 @@ async fn parameter_rows(
         }
         read.push(batch);
     }
-    let Some(first) = read.first() else { return Ok(None) };
+    // What clients send that bind nothing: no message, or a batch without columns and rows.
+    let Some(first) = read.first().filter(|first| first.num_columns() > 0 || rows > 0) else { return Ok(None) };
     concat_batches(&first.schema(), &read)
         .map(Some)
         .map_err(|cause| Error::new(ErrorKind::Argument, "the parameters cannot be read").with_source(cause))

@@ -7,10 +7,10 @@ use arrow_flight::sql::metadata::{SqlInfoData, SqlInfoDataBuilder};
 use arrow_flight::sql::{SqlInfo, SqlSupportsConvert};
 
 use super::tables::PATTERN_ESCAPE;
+use crate::engine::Engine;
 
 /// What is so.
-const TRUE: [SqlInfo; 14] = [
-    SqlInfo::FlightSqlServerReadOnly,
+const TRUE: [SqlInfo; 13] = [
     SqlInfo::FlightSqlServerSql,
     SqlInfo::FlightSqlServerCancel,
     SqlInfo::SqlAllTablesAreSelectable,
@@ -26,14 +26,16 @@ const TRUE: [SqlInfo; 14] = [
     SqlInfo::SqlMaxRowSizeIncludesBlobs,
 ];
 
+/// What is so where users may write to the sandbox.
+const OF_WRITING: [SqlInfo; 3] =
+    [SqlInfo::FlightSqlServerBulkIngestion, SqlInfo::SqlDdlTable, SqlInfo::SqlBatchUpdatesSupported];
+
 /// What is not so.
-const FALSE: [SqlInfo; 18] = [
+const FALSE: [SqlInfo; 15] = [
     SqlInfo::FlightSqlServerSubstrait,
-    SqlInfo::FlightSqlServerBulkIngestion,
     SqlInfo::FlightSqlServerIngestTransactionsSupported,
     SqlInfo::SqlDdlCatalog,
     SqlInfo::SqlDdlSchema,
-    SqlInfo::SqlDdlTable,
     SqlInfo::SqlSupportsDifferentTableCorrelationNames,
     SqlInfo::SqlSupportsIntegrityEnhancementFacility,
     SqlInfo::SqlSelectForUpdateSupported,
@@ -41,7 +43,6 @@ const FALSE: [SqlInfo; 18] = [
     SqlInfo::SqlTransactionsSupported,
     SqlInfo::SqlDataDefinitionCausesTransactionCommit,
     SqlInfo::SqlDataDefinitionsInTransactionsIgnored,
-    SqlInfo::SqlBatchUpdatesSupported,
     SqlInfo::SqlSavepointsSupported,
     SqlInfo::SqlNamedParametersSupported,
     SqlInfo::SqlLocatorsUpdateCopy,
@@ -200,9 +201,28 @@ const LISTS: [(SqlInfo, &[&str]); 5] = [
     ),
 ];
 
-/// The answers, for every client the same.
-pub(super) static SQL_INFO: LazyLock<SqlInfoData> = LazyLock::new(|| {
+static READ_ONLY: LazyLock<SqlInfoData> = LazyLock::new(|| made(Access::ReadOnly));
+
+static WRITABLE: LazyLock<SqlInfoData> = LazyLock::new(|| made(Access::Writable));
+
+/// Whether users may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    ReadOnly,
+    Writable,
+}
+
+/// Returns the answers of a server, for every client the same.
+pub(super) fn answers(engine: &Engine) -> &'static SqlInfoData {
+    if engine.config().sandbox.is_writable { &WRITABLE } else { &READ_ONLY }
+}
+
+fn made(access: Access) -> SqlInfoData {
     let mut builder = SqlInfoDataBuilder::new();
+    builder.append(SqlInfo::FlightSqlServerReadOnly, access == Access::ReadOnly);
+    for id in OF_WRITING {
+        builder.append(id, access == Access::Writable);
+    }
     for (ids, answer) in [(&TRUE[..], true), (&FALSE[..], false)] {
         for id in ids {
             builder.append(*id, answer);
@@ -223,7 +243,7 @@ pub(super) static SQL_INFO: LazyLock<SqlInfoData> = LazyLock::new(|| {
     }
     builder.append(SqlInfo::SqlSupportsConvert, conversions());
     builder.build().expect("every id has one value of a member of the union")
-});
+}
 
 /// Returns to which types each type converts with `cast`.
 fn conversions() -> BTreeMap<i32, Vec<i32>> {
@@ -262,11 +282,10 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, Environment};
-    use crate::engine::Engine;
 
     #[test]
     fn every_id_of_the_protocol_is_answered_but_substrait_versions() {
-        let rows = SQL_INFO.record_batch([]).expect("no filter");
+        let rows = READ_ONLY.record_batch([]).expect("no filter");
         let ids: Vec<u32> = rows.column(0).as_primitive::<arrow::datatypes::UInt32Type>().values().to_vec();
         let without: [u32; 2] = [6, 7];
         let expected: Vec<u32> = (0_u32..=101)

@@ -103,7 +103,7 @@ fn of_type(data_type: XdbcDataType, name: &str) -> XdbcTypeInfo {
     }
 }
 
-/// No column of a read-only warehouse counts by itself.
+/// No column counts by itself.
 const NEVER: bool = false;
 
 fn numbers() -> Vec<XdbcTypeInfo> {
