@@ -18,6 +18,7 @@ mod parts;
 mod playbooks;
 mod project;
 mod rules;
+mod sandbox;
 mod settings;
 mod slt;
 mod support;
