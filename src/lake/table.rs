@@ -203,7 +203,7 @@ impl Table {
                 }
             }
         }
-        if version > 0 && version % COMMITS_OF_A_CHECKPOINT == 0 {
+        if version > 0 && version.is_multiple_of(COMMITS_OF_A_CHECKPOINT) {
             self.checkpoint(version).await;
         }
         Ok(Commit::Done(version))
