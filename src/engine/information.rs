@@ -14,8 +14,10 @@ use datafusion::datasource::MemTable;
 use super::schemas::TopLevel;
 use super::state::Shared;
 use super::{CATALOG, Engine};
+use crate::catalog::TableId;
+use crate::error::Error;
 
-/// The constraints: a row for each table with a key.
+/// The constraints: a row for each key.
 const CONSTRAINTS: &str = "table_constraints";
 
 /// The columns of keys: a row for each.
@@ -34,13 +36,25 @@ impl Information {
         Self { shared, engine }
     }
 
-    /// Returns every table that has a key, with its columns in order.
+    /// Returns every key, with its columns in order: the tables' own, then those that refer to others.
     async fn keys(&self) -> Result<Vec<Key>> {
         let Some(shared) = self.shared.upgrade() else { return Ok(Vec::new()) };
         let engine = Engine { shared };
-        let tables = engine.tables().await.map_err(|error| DataFusionError::External(Box::new(error)))?;
-        let keyed = tables.into_iter().filter(|table| !table.key.is_empty());
-        Ok(keyed.map(|table| Key { schema: table.id.schema, table: table.id.name, columns: table.key }).collect())
+        let tables = engine.tables().await.map_err(external)?;
+        let own = tables.into_iter().filter(|table| !table.key.is_empty()).map(|table| Key {
+            name: format!("{}_key", table.id.name),
+            kind: "PRIMARY KEY",
+            table: table.id,
+            columns: table.key,
+        });
+        let references = engine.references().await.map_err(external)?;
+        let references = references.into_iter().map(|reference| Key {
+            name: reference.name(),
+            kind: "FOREIGN KEY",
+            table: reference.from,
+            columns: vec![reference.column],
+        });
+        Ok(own.chain(references).collect())
     }
 }
 
@@ -68,29 +82,28 @@ impl SchemaProvider for Information {
     }
 }
 
-/// The key of a table.
-struct Key {
-    schema: String,
-    table: String,
-    columns: Vec<String>,
+fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
 }
 
-impl Key {
-    fn name(&self) -> String {
-        format!("{}_key", self.table)
-    }
+/// A key of a table.
+struct Key {
+    name: String,
+    kind: &'static str,
+    table: TableId,
+    columns: Vec<String>,
 }
 
 fn constraints(keys: &[Key]) -> Result<Arc<dyn TableProvider>> {
     let texts = |text: &dyn Fn(&Key) -> String| texts(keys.iter().map(text));
     table(vec![
         ("constraint_catalog", texts(&|_| CATALOG.to_owned())),
-        ("constraint_schema", texts(&|key| key.schema.clone())),
-        ("constraint_name", texts(&Key::name)),
+        ("constraint_schema", texts(&|key| key.table.schema.clone())),
+        ("constraint_name", texts(&|key| key.name.clone())),
         ("table_catalog", texts(&|_| CATALOG.to_owned())),
-        ("table_schema", texts(&|key| key.schema.clone())),
-        ("table_name", texts(&|key| key.table.clone())),
-        ("constraint_type", texts(&|_| "PRIMARY KEY".to_owned())),
+        ("table_schema", texts(&|key| key.table.schema.clone())),
+        ("table_name", texts(&|key| key.table.name.clone())),
+        ("constraint_type", texts(&|key| key.kind.to_owned())),
     ])
 }
 
@@ -100,11 +113,11 @@ fn key_columns(keys: &[Key]) -> Result<Arc<dyn TableProvider>> {
         |text: &dyn Fn(&Key) -> String| texts(keys.iter().flat_map(|key| key.columns.iter().map(|_| text(key))));
     table(vec![
         ("constraint_catalog", of_key(&|_| CATALOG.to_owned())),
-        ("constraint_schema", of_key(&|key| key.schema.clone())),
-        ("constraint_name", of_key(&Key::name)),
+        ("constraint_schema", of_key(&|key| key.table.schema.clone())),
+        ("constraint_name", of_key(&|key| key.name.clone())),
         ("table_catalog", of_key(&|_| CATALOG.to_owned())),
-        ("table_schema", of_key(&|key| key.schema.clone())),
-        ("table_name", of_key(&|key| key.table.clone())),
+        ("table_schema", of_key(&|key| key.table.schema.clone())),
+        ("table_name", of_key(&|key| key.table.name.clone())),
         ("column_name", texts(keys.iter().flat_map(|key| key.columns.iter().cloned()))),
         ("ordinal_position", Arc::new(Int64Array::from_iter_values(keys.iter().flat_map(places)))),
     ])

@@ -13,8 +13,8 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::freshness::Newest;
-use super::result::wire_schema;
 use super::state::Shared;
+use super::wire_types::wire_schema;
 use crate::catalog::TableId;
 use crate::catalog::contract::{Contract, type_name};
 use crate::functions::settings::session_settings;

@@ -18,14 +18,17 @@ mod memory;
 mod meta;
 mod native;
 mod parameters;
+mod references;
 mod result;
 mod row_checks;
 mod sandbox;
 mod schemas;
 mod session;
 mod state;
+mod stop;
 mod table_functions;
 mod unique_keys;
+mod wire_types;
 mod yielding;
 
 use std::sync::Arc;
@@ -39,11 +42,14 @@ use crate::domain::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::{Metric, unknown_metrics};
 use crate::models::{MODELS_ARE_WRONG, ModelSet};
-pub use result::{QueryStream, RunStatistics, wire_schema};
+pub use references::Reference;
+pub use result::{QueryStream, RunStatistics};
 use sandbox::Sandbox;
 pub use sandbox::{Exists, Ingest, Missing, WriteTicket};
 pub use session::{Outcome, Session, Statement};
 use state::Shared;
+pub use stop::Stop;
+pub use wire_types::{WireTypes, wire_schema};
 
 /// The catalog's name.
 pub const CATALOG: &str = "topline";
@@ -190,8 +196,16 @@ impl Engine {
     /// # Errors
     /// `NotFound` where there is none of that name, with the nearest one.
     pub async fn table(&self, id: &TableId) -> Result<TableListing> {
+        self.table_as(id, WireTypes::default()).await
+    }
+
+    /// Returns a table or view with its columns in the types of a session.
+    ///
+    /// # Errors
+    /// As [`Engine::table`].
+    pub async fn table_as(&self, id: &TableId, types: WireTypes) -> Result<TableListing> {
         let provider = self.shared.provider(id).await?;
-        let schema = wire_schema(&provider.schema());
+        let schema = types.schema(&provider.schema());
         let model = self.shared.models.get(id);
         let contract = Contract::get().table(&id.schema, &id.name);
         let (description, key) = match (model, contract) {

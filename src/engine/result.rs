@@ -4,15 +4,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use arrow::array::ArrayRef;
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::time::{Instant, Sleep};
 
 use super::faults;
+use super::wire_types::to_wire;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a query gave so far.
@@ -22,45 +21,6 @@ pub struct RunStatistics {
     pub rows: u64,
     /// Bytes of them in memory.
     pub bytes: u64,
-}
-
-/// Returns a schema in the types that every client reads: plain texts and binaries, no dictionaries.
-///
-/// Statement, FlightInfo and stream of a query all have this schema.
-pub fn wire_schema(schema: &Schema) -> SchemaRef {
-    let fields: Vec<_> = schema
-        .fields()
-        .iter()
-        .map(|field| Field::new(field.name(), wire_type(field.data_type()), field.is_nullable()))
-        .collect();
-    Arc::new(Schema::new(fields))
-}
-
-fn wire_type(kind: &DataType) -> DataType {
-    match kind {
-        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
-        DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
-        DataType::Dictionary(_, value) => wire_type(value),
-        DataType::RunEndEncoded(_, values) => wire_type(values.data_type()),
-        DataType::List(field)
-        | DataType::LargeList(field)
-        | DataType::ListView(field)
-        | DataType::LargeListView(field) => {
-            DataType::List(Arc::new(Field::new(field.name(), wire_type(field.data_type()), field.is_nullable())))
-        }
-        DataType::Struct(fields) => DataType::Struct(
-            fields
-                .iter()
-                .map(|field| Field::new(field.name(), wire_type(field.data_type()), field.is_nullable()))
-                .collect(),
-        ),
-        // JDBC knows the wide decimals only.
-        DataType::Decimal32(digits, places) | DataType::Decimal64(digits, places) => {
-            DataType::Decimal128(*digits, *places)
-        }
-        DataType::Null => DataType::Utf8,
-        other => other.clone(),
-    }
 }
 
 /// The rows of a query. Dropping it cancels the query.
@@ -152,26 +112,4 @@ impl Stream for QueryStream {
 pub(super) fn deadline_error(seconds: u64) -> Error {
     Error::new(ErrorKind::Limit, format!("the query ran for more than {seconds} seconds"))
         .with_hint("narrow it down, or raise [limits] query_seconds")
-}
-
-fn to_wire(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let columns = batch
-        .columns()
-        .iter()
-        .zip(schema.fields())
-        .map(|(column, field)| {
-            if column.data_type() == field.data_type() {
-                Ok(Arc::clone(column))
-            } else {
-                cast(column, field.data_type())
-            }
-        })
-        .collect::<std::result::Result<Vec<ArrayRef>, _>>()
-        .map_err(|cause| {
-            Error::new(ErrorKind::Internal, "a result does not convert to the types of clients").with_source(cause)
-        })?;
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(|cause| {
-        Error::new(ErrorKind::Internal, "a result does not have the schema that was announced").with_source(cause)
-    })
 }

@@ -13,10 +13,12 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use tokio::time::Instant;
 
 use super::gate::{self, Allowed};
-use super::result::{QueryStream, deadline_error, wire_schema};
+use super::result::{QueryStream, deadline_error};
 use super::sandbox::{Write, WriteTicket, behind};
 use super::state::Shared;
+use super::stop::Stop;
 use super::unique_keys::{self, Verdict};
+use super::wire_types::{WireTypes, wire_schema};
 use super::{CATALOG, DEFAULT_SCHEMA, attribution_function, faults, parameters, row_checks, table_functions};
 use crate::auth::ANONYMOUS;
 use crate::catalog::TableId;
@@ -32,6 +34,7 @@ pub struct Session {
     pub(super) settings: Settings,
     pub(super) schema: String,
     user: Arc<str>,
+    wire_types: WireTypes,
 }
 
 /// What a text of SQL came to.
@@ -54,12 +57,14 @@ pub struct Statement {
     pub(super) schema: SchemaRef,
     pub(super) reads: Vec<TableId>,
     pub(super) write: Option<Arc<Write>>,
+    pub(super) stop: Stop,
 }
 
 impl Session {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let settings = shared.config.settings.clone();
-        Self { shared, settings, schema: DEFAULT_SCHEMA.to_owned(), user: ANONYMOUS.into() }
+        let wire_types = WireTypes::default();
+        Self { shared, settings, schema: DEFAULT_SCHEMA.to_owned(), user: ANONYMOUS.into(), wire_types }
     }
 
     /// Returns the session with "now" read once: all its queries look at the world of one instant.
@@ -112,6 +117,16 @@ impl Session {
             Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
             None => error.with_hint(format!("there are {}", names.join(", "))),
         })
+    }
+
+    /// Returns the types in which rows reach the client.
+    pub fn wire_types(&self) -> WireTypes {
+        self.wire_types
+    }
+
+    /// Changes the types in which rows reach the client.
+    pub fn use_wire_types(&mut self, types: WireTypes) {
+        self.wire_types = types;
     }
 
     /// Runs a text of SQL: any number of `set topline.NAME = VALUE` and of statements that write to the sandbox, then at most
@@ -186,8 +201,16 @@ impl Session {
             Allowed::Set { .. } => return Err(Error::new(ErrorKind::Internal, "set has no plan")),
         };
         gate::verify(&plan)?;
-        let schema = result_schema(&state, &plan)?;
-        Ok(Statement { shared: Arc::clone(&self.shared), state, plan, schema, reads, write: None })
+        let schema = self.wire_types.schema(&result_schema(&state, &plan)?);
+        Ok(Statement {
+            shared: Arc::clone(&self.shared),
+            state,
+            plan,
+            schema,
+            reads,
+            write: None,
+            stop: Stop::default(),
+        })
     }
 
     pub(super) async fn read_files(&self) -> Result<()> {
@@ -214,12 +237,12 @@ const NO_PARAMETERS: Option<RecordBatch> = None;
 ///
 /// # Errors
 /// `Query` where types do not fit; with parameters that shows only once they are bound.
-fn result_schema(state: &SessionState, plan: &LogicalPlan) -> Result<SchemaRef> {
+fn result_schema(state: &SessionState, plan: &LogicalPlan) -> Result<Schema> {
     let settled = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {});
     match settled {
-        Ok(settled) => Ok(wire_schema(settled.schema().as_arrow())),
+        Ok(settled) => Ok(settled.schema().as_arrow().clone()),
         Err(_) if plan.get_parameter_names().is_ok_and(|names| !names.is_empty()) => {
-            Ok(wire_schema(plan.schema().as_arrow()))
+            Ok(plan.schema().as_arrow().clone())
         }
         Err(fault) => Err(faults::of_query(fault)),
     }
@@ -239,6 +262,11 @@ impl Statement {
     /// Returns the schema of the rows.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    /// Returns what ends the query where dropping its rows would not be noticed.
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
     }
 
     /// Returns the parameters in the order of their numbers; one whose type nothing tells is a text.
@@ -303,11 +331,11 @@ impl Statement {
         let seconds = self.shared.config.limits.query_seconds;
         let deadline = Instant::now() + Duration::from_secs(seconds);
         let schema = self.schema();
-        let context = self.state.task_ctx();
+        let (context, stop) = (self.state.task_ctx(), self.stop());
         let plan = tokio::time::timeout_at(deadline, self.physical_plan(parameters))
             .await
             .map_err(|_| deadline_error(seconds))??;
-        let rows = execute_stream(plan, context).map_err(faults::of_query)?;
+        let rows = stop.in_joins(plan).and_then(|plan| execute_stream(plan, context)).map_err(faults::of_query)?;
         Ok(QueryStream::new(schema, rows, deadline, seconds, rows_max))
     }
 

@@ -17,7 +17,8 @@ use super::views::View;
 use super::write::{Missing, WriteTicket, Writing, Written};
 use super::{Entry, require_name};
 use crate::engine::gate::{self, Allowed};
-use crate::engine::result::wire_schema;
+use crate::engine::stop::Stop;
+use crate::engine::wire_types::{WireTypes, wire_schema};
 use crate::engine::{Session, Statement, TableKind, parameters};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{WriteId, storable};
@@ -147,12 +148,23 @@ impl Session {
         };
         let state = self.state();
         let write = Some(Arc::new(Write { name, words, since, what, parameters: types }));
-        Ok(Statement { shared: Arc::clone(&self.shared), state, plan, schema: answer_schema(), reads, write })
+        Ok(Statement {
+            shared: Arc::clone(&self.shared),
+            state,
+            plan,
+            schema: answer_schema(),
+            reads,
+            write,
+            stop: Stop::default(),
+        })
     }
 
     async fn plan_query(&self, query: Query) -> Result<Statement> {
         let sql = Sql::Statement(Box::new(ast::Statement::Query(Box::new(query))));
-        self.plan(Allowed::Query(Box::new(sql))).await
+        // What is kept has its own types, whatever the client reads.
+        let mut keeping = self.clone();
+        keeping.use_wire_types(WireTypes::default());
+        keeping.plan(Allowed::Query(Box::new(sql))).await
     }
 
     fn table_columns(&self, name: &str, entry: Option<Entry>) -> Result<SchemaRef> {
