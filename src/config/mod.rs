@@ -16,6 +16,7 @@ mod sources;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use url::Url;
 
@@ -117,6 +118,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Who may connect to the servers, and how.
     pub security: SecurityConfig,
+    /// How long calls may take to come to their end once the server is told to stop.
+    pub grace: Duration,
     /// What a query may use.
     pub limits: Limits,
     /// Options of object stores (`AWS_REGION` and the like), from the environment.
@@ -159,6 +162,11 @@ impl Config {
 }
 
 /// Returns the address that is served when none is configured: loopback only.
+/// Returns less than the 30 seconds after which service managers kill.
+fn default_grace() -> Duration {
+    Duration::from_secs(20)
+}
+
 fn default_listen() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 50051))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
+use std::time::Duration;
 
 use toml::{Table, Value};
 
@@ -11,7 +12,7 @@ use super::quality::{QUALITY_KEYS, QualityConfig};
 use super::sandbox::{SANDBOX_KEYS, SandboxLimits, Warehouse};
 use super::security::{AUTH_KEYS, OIDC_KEYS, SecurityConfig, TLS_KEYS};
 use super::settings::{SETTINGS, Settings};
-use super::{Config, Environment, Limits, default_listen};
+use super::{Config, Environment, Limits, default_grace, default_listen};
 use crate::domain::names::nearest;
 use crate::domain::toml_faults;
 use crate::error::{Error, ErrorKind, Result};
@@ -22,7 +23,7 @@ const OTHER_KEYS: [(&str, &[&str]); 9] = [
     ("models", &["location"]),
     ("warehouse", &["location"]),
     ("sandbox", &SANDBOX_KEYS),
-    ("flight", &["listen"]),
+    ("flight", &["grace_seconds", "listen"]),
     ("tls", &TLS_KEYS),
     ("auth", &AUTH_KEYS),
     ("oidc", &OIDC_KEYS),
@@ -31,6 +32,9 @@ const OTHER_KEYS: [(&str, &[&str]); 9] = [
 
 /// The most threads that a query may use: more only costs memory.
 const THREADS_MAX: i64 = 256;
+
+/// The longest time to wait for calls at a stop: who waits longer would rather not stop.
+const GRACE_SECONDS_MAX: u64 = 3600;
 
 /// The least memory with which every operator can work at all.
 const MEMORY_MIN_BYTES: usize = 32 << 20;
@@ -81,6 +85,7 @@ pub(super) fn is_text(section: &str, key: &str) -> bool {
         None => match section {
             "limits" => key == "memory",
             "auth" => key != "token_hours",
+            "flight" => key != "grace_seconds",
             _ => true,
         },
     }
@@ -118,6 +123,7 @@ impl Reader {
             sandbox: SandboxLimits::default(),
             listen: default_listen(),
             security: SecurityConfig::default(),
+            grace: default_grace(),
             limits: Limits::default(),
             storage_options: environment.storage_options.clone(),
         };
@@ -164,6 +170,13 @@ impl Reader {
                 }
             }
             ("sandbox", key) => self.sandbox(&mut config.sandbox, key, &value),
+            ("flight", "grace_seconds") => match value.as_integer().and_then(|number| u64::try_from(number).ok()) {
+                Some(seconds) if seconds <= GRACE_SECONDS_MAX => config.grace = Duration::from_secs(seconds),
+                _ => self.problem_at(
+                    &place,
+                    format!("expected a whole number from 0 to {GRACE_SECONDS_MAX}, found {}", described(&value)),
+                ),
+            },
             ("flight", _) => {
                 if let Some(text) = self.text(&place, value) {
                     match text.parse() {
