@@ -4,16 +4,19 @@ use arrow_flight::sql::{
     ActionCancelQueryRequest, ActionCancelQueryResult, ActionClosePreparedStatementRequest,
     ActionCreatePreparedStatementRequest, Any, Command, ProstMessageExt,
 };
-use arrow_flight::{Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightInfo};
+use arrow_flight::{
+    Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightEndpoint, FlightInfo,
+    RenewFlightEndpointRequest, Ticket,
+};
 use bytes::Bytes;
 use prost::Message;
 use tonic::metadata::AsciiMetadataValue;
 
 use super::client::Client;
 use super::handle::Query;
-use super::query;
 use super::running::Running;
-use super::session::{ClosedMessage, OptionValue, OptionsMessage, RefusalMessage, RefusalsMessage, expired_cookie};
+use super::session::{ClosedMessage, OptionsMessage, RefusalMessage, RefusalsMessage};
+use super::{cookie, query};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -21,17 +24,19 @@ const CREATE_PREPARED_STATEMENT: &str = "CreatePreparedStatement";
 const CLOSE_PREPARED_STATEMENT: &str = "ClosePreparedStatement";
 const CANCEL_FLIGHT_INFO: &str = "CancelFlightInfo";
 const CANCEL_QUERY: &str = "CancelQuery";
+const RENEW_FLIGHT_ENDPOINT: &str = "RenewFlightEndpoint";
 const SET_SESSION_OPTIONS: &str = "SetSessionOptions";
 const GET_SESSION_OPTIONS: &str = "GetSessionOptions";
 const CLOSE_SESSION: &str = "CloseSession";
 
 /// The actions that are served, with what they do.
-const SERVED: [(&str, &str); 7] = [
+const SERVED: [(&str, &str); 8] = [
     (CREATE_PREPARED_STATEMENT, "Prepares a query; the handle carries it, so nothing has to be kept."),
     (CLOSE_PREPARED_STATEMENT, "Closes a prepared query."),
     (CANCEL_FLIGHT_INFO, "Cancels a query that streams."),
     (CANCEL_QUERY, "Cancels a query that streams; older clients' form."),
-    (SET_SESSION_OPTIONS, "Sets options of the session: schema and settings. The client must keep cookies."),
+    (RENEW_FLIGHT_ENDPOINT, "Gives a ticket for the same query that is good for longer."),
+    (SET_SESSION_OPTIONS, "Sets options of the session: schema, types and settings. The client must keep cookies."),
     (GET_SESSION_OPTIONS, "Lists the options of the session."),
     (CLOSE_SESSION, "Forgets the options of the session."),
 ];
@@ -87,16 +92,21 @@ pub(super) async fn act(engine: &Engine, running: &Running, client: Client, acti
             let result = ActionCancelQueryResult { result: cancel(running, &info, &client)? as i32 };
             Ok(Done { body: Some(result.as_any().encode_to_vec().into()), ..Done::default() })
         }
+        RENEW_FLIGHT_ENDPOINT => {
+            let request: RenewFlightEndpointRequest = plain(&action)?;
+            let endpoint = request.endpoint.ok_or_else(|| unreadable(&action))?;
+            let handle = query_of(endpoint.ticket.as_ref(), &client)?.encode(&client)?;
+            let renewed = FlightEndpoint { ticket: Some(query::ticket(handle)), ..endpoint };
+            Ok(Done { body: Some(renewed.encode_to_vec().into()), ..Done::default() })
+        }
         SET_SESSION_OPTIONS => set_options(engine, client, plain(&action)?),
         GET_SESSION_OPTIONS => {
-            let listed =
-                client.options.listed(engine)?.into_iter().map(|(name, text)| (name, OptionValue::of_text(text)));
-            let answer = OptionsMessage { options: listed.collect() };
+            let answer = OptionsMessage { options: client.options.listed(engine)? };
             Ok(Done { body: Some(answer.encode_to_vec().into()), ..Done::default() })
         }
         CLOSE_SESSION => {
             let answer = ClosedMessage { status: CLOSED };
-            Ok(Done { body: Some(answer.encode_to_vec().into()), cookie: Some(expired_cookie()) })
+            Ok(Done { body: Some(answer.encode_to_vec().into()), cookie: Some(cookie::forgotten()) })
         }
         name if NOT_SERVED.contains(&name) => Err(not_served(name)),
         name => Err(Error::new(ErrorKind::Unsupported, format!("action \"{name}\" does not exist"))
@@ -131,17 +141,22 @@ fn set_options(engine: &Engine, mut client: Client, request: OptionsMessage) -> 
 
 fn cancel(running: &Running, info: &FlightInfo, client: &Client) -> Result<CancelStatus> {
     let mut found = false;
-    for ticket in info.endpoint.iter().filter_map(|endpoint| endpoint.ticket.as_ref()) {
-        let command = Any::decode(ticket.ticket.clone()).ok().and_then(|any| Command::try_from(any).ok());
-        let Some(Command::TicketStatementQuery(ticket)) = command else {
-            return Err(Error::new(ErrorKind::Argument, "the FlightInfo is none of a query")
-                .with_hint("send the FlightInfo of the query that is to be cancelled"));
-        };
-        if let Some(id) = Query::decode(ticket.statement_handle, client)?.id {
+    for endpoint in &info.endpoint {
+        if let Some(id) = query_of(endpoint.ticket.as_ref(), client)?.id {
             found |= running.cancel(id);
         }
     }
     Ok(if found { CancelStatus::Cancelled } else { CancelStatus::NotCancellable })
+}
+
+/// Returns the query that a ticket stands for.
+fn query_of(ticket: Option<&Ticket>, client: &Client) -> Result<Query> {
+    let bytes = ticket.map(|ticket| ticket.ticket.clone()).unwrap_or_default();
+    match Any::decode(bytes).ok().and_then(|any| Command::try_from(any).ok()) {
+        Some(Command::TicketStatementQuery(ticket)) => Query::decode(ticket.statement_handle, client),
+        _ => Err(Error::new(ErrorKind::Argument, "the FlightInfo is none of a query")
+            .with_hint("send the FlightInfo or the endpoint of a query")),
+    }
 }
 
 fn plain<M: Message + Default>(action: &Action) -> Result<M> {

@@ -9,17 +9,18 @@ use arrow_flight::{
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use prost::Message;
+use prost::Message as _;
 use tonic::{Request, Status, Streaming};
 
 use super::actions::{self, Done, refuse_transaction};
 use super::client::Client;
 use super::handle::Query;
-use super::messages::messages_of;
+use super::messages::{Message, empty_message, messages_of};
+use super::query::{self, Opened};
 use super::running::{QueryId, Running};
-use super::{metadata, query, write};
+use super::{metadata, write};
 use crate::auth::seal::Seal;
-use crate::engine::Engine;
+use crate::engine::{Engine, Stop};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The calls of the protocol over an engine.
@@ -33,8 +34,24 @@ pub(super) struct Calls {
     pub seal: Arc<Seal>,
 }
 
+/// An answer as it streams.
+pub(super) struct Download {
+    /// The id by which it is cancelled.
+    pub id: QueryId,
+    /// A message without rows.
+    pub filler: Message,
+    /// The messages; dropping them cancels the query.
+    pub messages: BoxStream<'static, Result<Message>>,
+    /// What ends the query where it does not look up.
+    pub stop: Stop,
+}
+
 impl Calls {
-    fn client<T>(&self, request: &Request<T>) -> Result<Client> {
+    /// Returns who asks, and in which session.
+    ///
+    /// # Errors
+    /// As [`Client::of_request`].
+    pub(super) fn client<T>(&self, request: &Request<T>) -> Result<Client> {
         Client::of_request(request, &self.engine, &self.seal)
     }
 
@@ -42,9 +59,7 @@ impl Calls {
     ///
     /// # Errors
     /// `Argument` or `Unsupported` where it is no command that is served, and what planning gives.
-    pub(super) async fn info(&self, request: Request<FlightDescriptor>) -> Result<FlightInfo> {
-        let client = self.client(&request)?;
-        let descriptor = request.into_inner();
+    pub(super) async fn info(&self, client: Client, descriptor: FlightDescriptor) -> Result<FlightInfo> {
         let command = command_of(descriptor.cmd.clone())?;
         let (schema, ticket) = match metadata::schema_of(&command) {
             Some(schema) => (schema.as_ref().clone(), descriptor.cmd.clone()),
@@ -62,9 +77,8 @@ impl Calls {
     ///
     /// # Errors
     /// As [`Calls::info`].
-    pub(super) async fn schema(&self, request: Request<FlightDescriptor>) -> Result<SchemaResult> {
-        let client = self.client(&request)?;
-        let command = command_of(request.into_inner().cmd)?;
+    pub(super) async fn schema(&self, client: Client, descriptor: FlightDescriptor) -> Result<SchemaResult> {
+        let command = command_of(descriptor.cmd)?;
         let schema = match metadata::schema_of(&command) {
             Some(schema) => schema.as_ref().clone(),
             None => query::schema_of(&query::plan(&self.engine, &query_of(command, &client)?).await?),
@@ -73,33 +87,38 @@ impl Calls {
             .map_err(|cause| Error::new(ErrorKind::Internal, "a schema cannot be encoded").with_source(cause))
     }
 
-    /// Returns the answer that a ticket stands for, with the id by which it is cancelled.
+    /// Returns the answer that a ticket stands for.
     ///
     /// # Errors
     /// `Argument` where it is no ticket of ours, and what planning gives.
-    pub(super) async fn fetch(
-        &self,
-        request: Request<Ticket>,
-    ) -> Result<(QueryId, BoxStream<'static, Result<FlightData>>)> {
-        let client = self.client(&request)?;
-        let query = match command_of(request.into_inner().ticket)? {
+    pub(super) async fn fetch(&self, client: Client, ticket: Ticket) -> Result<Download> {
+        let query = match command_of(ticket.ticket)? {
             Command::TicketStatementQuery(ticket) => Query::decode(ticket.statement_handle, &client)?,
             Command::CommandPreparedStatementQuery(prepared) => {
                 Query::decode(prepared.prepared_statement_handle, &client)?
             }
             command => {
-                let rows = metadata::rows_of(&self.engine, command).await?;
+                let types = client.options.session(&self.engine)?.wire_types();
+                let rows = metadata::rows_of(&self.engine, types, command).await?;
                 let schema = rows.schema();
-                let messages = messages_of(&schema, futures::stream::iter([Ok(rows)])).boxed();
-                return Ok((self.running.new_id(), messages));
+                let messages = messages_of(&schema, futures::stream::iter([Ok(rows)]))?.boxed();
+                return Ok(Download {
+                    id: self.running.new_id(),
+                    filler: empty_message(&schema)?,
+                    messages,
+                    stop: Stop::default(),
+                });
             }
         };
         let id = query.id.unwrap_or_else(|| self.running.new_id());
         let engine = self.engine.clone();
-        let opening = futures::stream::once(async move { query::stream(&engine, query).await });
+        let opening = futures::stream::once(async move { query::open(&engine, query).await });
         // A write is done before its answer starts, and can be cancelled all the same.
         match self.running.track(id, opening.boxed()).next().await {
-            Some(messages) => Ok((id, messages?)),
+            Some(opened) => {
+                let Opened { schema, messages, stop } = opened?;
+                Ok(Download { id, filler: empty_message(&schema)?, messages, stop })
+            }
             None => Err(Error::new(ErrorKind::Internal, "a query has no answer")),
         }
     }
@@ -109,9 +128,7 @@ impl Calls {
     /// # Errors
     /// `Argument` or `Limit` where the parameters are wrong, `Refused` where it would write outside the sandbox, and what
     /// writing gives.
-    pub(super) async fn put(&self, request: Request<Streaming<FlightData>>) -> Result<PutResult> {
-        let client = self.client(&request)?;
-        let mut messages = request.into_inner();
+    pub(super) async fn put(&self, client: Client, mut messages: Streaming<FlightData>) -> Result<PutResult> {
         let first = messages.message().await.map_err(broken_off)?;
         let first = first.ok_or_else(|| Error::new(ErrorKind::Argument, "the upload has no message"))?;
         let descriptor = first.flight_descriptor.clone().unwrap_or_default();
@@ -142,9 +159,8 @@ impl Calls {
     ///
     /// # Errors
     /// As [`actions::act`].
-    pub(super) async fn act(&self, request: Request<Action>) -> Result<Done> {
-        let client = self.client(&request)?;
-        actions::act(&self.engine, &self.running, client, request.into_inner()).await
+    pub(super) async fn act(&self, client: Client, action: Action) -> Result<Done> {
+        actions::act(&self.engine, &self.running, client, action).await
     }
 }
 

@@ -7,10 +7,11 @@ use arrow::record_batch::RecordBatch;
 use arrow_flight::sql::metadata::{SqlInfoDataBuilder, XdbcTypeInfoData};
 use arrow_flight::sql::{Command, CommandGetCatalogs, CommandGetDbSchemas, CommandGetTableTypes, CommandGetTables};
 
+use super::keys::{self, Asked};
 use super::sql_info::answers;
+use super::tables;
 use super::types::TYPE_INFO;
-use super::{keys, tables};
-use crate::engine::{CATALOG, Engine};
+use crate::engine::{CATALOG, Engine, WireTypes};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Returns the columns of the answer to a metadata command; `None` where it is another command.
@@ -34,11 +35,11 @@ pub(super) fn schema_of(command: &Command) -> Option<SchemaRef> {
     })
 }
 
-/// Returns the answer to a metadata command.
+/// Returns the answer to a metadata command; columns of tables are in the types of the session.
 ///
 /// # Errors
 /// `Model` where a view whose columns are asked for cannot be planned, `Argument` where it is another command.
-pub(super) async fn rows_of(engine: &Engine, command: Command) -> Result<RecordBatch> {
+pub(super) async fn rows_of(engine: &Engine, types: WireTypes, command: Command) -> Result<RecordBatch> {
     match command {
         Command::CommandGetCatalogs(command) => {
             let mut builder = command.into_builder();
@@ -52,7 +53,7 @@ pub(super) async fn rows_of(engine: &Engine, command: Command) -> Result<RecordB
             }
             builder.build().map_err(internal)
         }
-        Command::CommandGetTables(command) => tables::rows(engine, command).await,
+        Command::CommandGetTables(command) => tables::rows(engine, types, command).await,
         Command::CommandGetTableTypes(command) => {
             let mut builder = command.into_builder();
             for kind in tables::TABLE_TYPES {
@@ -63,9 +64,9 @@ pub(super) async fn rows_of(engine: &Engine, command: Command) -> Result<RecordB
         Command::CommandGetSqlInfo(command) => command.into_builder(answers(engine)).build().map_err(internal),
         Command::CommandGetXdbcTypeInfo(command) => command.into_builder(&TYPE_INFO).build().map_err(internal),
         Command::CommandGetPrimaryKeys(command) => keys::primary(engine, &command).await,
-        Command::CommandGetExportedKeys(_)
-        | Command::CommandGetImportedKeys(_)
-        | Command::CommandGetCrossReference(_) => Ok(RecordBatch::new_empty(Arc::clone(&keys::FOREIGN))),
+        Command::CommandGetExportedKeys(command) => keys::foreign(engine, &Asked::exported(command)).await,
+        Command::CommandGetImportedKeys(command) => keys::foreign(engine, &Asked::imported(command)).await,
+        Command::CommandGetCrossReference(command) => keys::foreign(engine, &Asked::between(command)).await,
         other => Err(Error::new(ErrorKind::Argument, format!("\"{}\" is no ticket", other.type_url()))
             .with_hint("use the ticket of a FlightInfo")),
     }

@@ -3,22 +3,26 @@
 //! [`bind`] takes the port, [`serve`] answers until it is told to stop. `listener` says who may be served where, `tls` and
 //! `guard` stand in front of every call: who calls is known before anything is done. `service` and `calls` have the
 //! protocol, `query` the way from a statement to a stream, `write` statements that change the sandbox, `handle` what
-//! tickets and prepared statements carry, `metadata` the catalog as clients list it, `session` the options of a client,
-//! `messages` how rows are cut into messages. Everything that a client needs between two calls travels with the client,
-//! sealed with the server's key: any instance that shares the key answers, and a restart loses nothing where a warehouse
-//! or `[auth] signing_key` keeps the key.
+//! tickets and prepared statements carry, `metadata` the catalog as clients list it, `session` and `cookie` the options of
+//! a client, `messages` how rows are cut into messages, `pace` and `running` what a stream owes its client and how it
+//! ends, `download` how messages go out. Everything that a client needs between two calls travels with the client, sealed
+//! with the server's key: any instance that shares the key answers, and a restart loses nothing where a warehouse or
+//! `[auth] signing_key` keeps the key.
 //! Knows no view by name. Start at [`serve`].
 
 mod actions;
 mod calls;
 mod client;
 mod columns;
+mod cookie;
+mod download;
 mod guard;
 mod handle;
 mod keys;
 mod listener;
 mod messages;
 mod metadata;
+mod pace;
 mod query;
 mod running;
 mod service;
@@ -35,15 +39,15 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_flight::flight_service_server::FlightServiceServer;
 use futures::FutureExt;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
+use download::Wire;
 use guard::Guarded;
 pub use listener::{Listener, bind};
 use running::Running;
@@ -62,14 +66,11 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a client may take to answer that; a laptop on a poor network answers within seconds.
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long running streams may go on after the signal to stop: less than the 30 seconds after which service managers
-/// kill.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
-
 /// How long connections may take to close once their streams were cut.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
-/// Answers clients until `shutdown` ends, then lets running streams finish for some seconds.
+/// Answers clients until `shutdown` ends. Calls that run then may come to their end within `[flight] grace_seconds`, new
+/// ones get UNAVAILABLE meanwhile; what still streams after that is cut with an error.
 ///
 /// The listener takes connections from the moment it is bound, so a client may connect before this is called.
 ///
@@ -87,19 +88,10 @@ const CLOSE_GRACE: Duration = Duration::from_secs(2);
 /// # Errors
 /// `Internal` where the listener breaks.
 pub async fn serve(engine: Engine, listener: Listener, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
-    serve_within(engine, listener, shutdown, SHUTDOWN_GRACE).await
-}
-
-async fn serve_within(
-    engine: Engine,
-    listener: Listener,
-    shutdown: impl Future<Output = ()> + Send,
-    grace: Duration,
-) -> Result<()> {
     let Listener { tcp, certificates, door, seal } = listener;
+    let grace = engine.config().grace;
     let running = Arc::new(Running::new());
-    let service = FlightServiceServer::new(Service::new(engine, Arc::clone(&running), door.clone(), seal)?)
-        .max_decoding_message_size(MESSAGE_BYTES_IN_MAX);
+    let service = Wire::new(Service::new(engine, Arc::clone(&running), door.clone(), seal)?);
     let tcp = TcpIncoming::from(tcp).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE_INTERVAL));
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async { drop(stopped.await) };
@@ -112,21 +104,19 @@ async fn serve_within(
         Some(certificates) => router.serve_with_incoming_shutdown(tls::incoming(tcp, certificates), stopped).boxed(),
         None => router.serve_with_incoming_shutdown(tcp, stopped).boxed(),
     };
-    let ended = tokio::select! {
-        ended = &mut server => Some(ended),
-        () = shutdown => None,
+    let drained = async {
+        shutdown.await;
+        let end = Instant::now() + grace;
+        // Those that are left are cut.
+        drop(timeout_at(end, running.drain()).await);
+        running.stop();
+        end
     };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
+    let ended = tokio::select! {
+        ended = &mut server => ended,
+        end = drained => {
             drop(stop);
-            match timeout(grace, &mut server).await {
-                Ok(ended) => ended,
-                Err(_) => {
-                    running.stop();
-                    timeout(CLOSE_GRACE, &mut server).await.unwrap_or(Ok(()))
-                }
-            }
+            timeout_at(end.max(Instant::now() + CLOSE_GRACE), &mut server).await.unwrap_or(Ok(()))
         }
     };
     ended.map_err(|cause| Error::new(ErrorKind::Internal, "the server broke off").with_source(cause))
@@ -148,13 +138,13 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_stream_that_outlasts_the_grace_is_cut_with_an_error() {
-        let engine =
-            Engine::open(Config::sample(&Environment::default()).expect("the sample")).await.expect("it opens");
+        let config = Config::sample(&Environment::default()).expect("the sample");
+        let engine = Engine::open(Config { grace: Duration::ZERO, ..config }).await.expect("it opens");
         let address = "127.0.0.1:0".parse().expect("an address");
         let listener = bind(address, &engine).await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(serve_within(engine, listener, async { drop(stopped.await) }, Duration::ZERO));
+        let server = tokio::spawn(serve(engine, listener, async { drop(stopped.await) }));
         let channel = Endpoint::from_shared(url).expect("a URL").connect().await.expect("it listens");
         let mut client = FlightSqlServiceClient::new(channel);
         let info = client.execute(ENDLESS.to_owned(), None).await.expect("it plans");

@@ -3,22 +3,22 @@
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::record_batch::RecordBatch;
-use arrow_flight::FlightData;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::{ActionCreatePreparedStatementResult, Any, ProstMessageExt, TicketStatementQuery};
+use arrow_flight::{FlightData, Ticket};
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
-use prost::Message;
+use prost::Message as _;
 
 use super::client::Client;
 use super::columns;
 use super::handle::Query;
-use super::messages::{encoded_schema, messages_of};
+use super::messages::{Message, encoded_schema, messages_of};
 use super::running::Running;
 use super::write;
-use crate::engine::{Engine, Statement};
+use crate::engine::{Engine, Statement, Stop};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The most bytes of bound parameters: the handle with them stands twice in a FlightInfo, which must fit the 64 MiB
@@ -91,21 +91,36 @@ pub(super) async fn announce(
     check_bound(&statement, &query)?;
     let id = running.new_id();
     let query = Query { id: Some(id), since: statement.ticket(id.0).since, ..query };
-    let ticket = TicketStatementQuery { statement_handle: query.encode(client)? }.as_any().encode_to_vec();
-    Ok((schema_of(&statement), ticket.into()))
+    Ok((schema_of(&statement), ticket(query.encode(client)?).ticket))
 }
 
-/// Returns the messages of a query. Dropping them cancels it. A statement that writes is done by then.
+/// Returns the ticket that carries a query.
+pub(super) fn ticket(statement_handle: Bytes) -> Ticket {
+    Ticket::new(TicketStatementQuery { statement_handle }.as_any().encode_to_vec())
+}
+
+/// A query as it runs.
+pub(super) struct Opened {
+    /// Its columns.
+    pub schema: Schema,
+    /// Its messages; dropping them cancels it.
+    pub messages: BoxStream<'static, Result<Message>>,
+    /// What ends it where it does not look up.
+    pub stop: Stop,
+}
+
+/// Opens a query. A statement that writes is done by then.
 ///
 /// # Errors
 /// As [`announce`]; what running it gives comes in the stream.
-pub(super) async fn stream(engine: &Engine, query: Query) -> Result<BoxStream<'static, Result<FlightData>>> {
+pub(super) async fn open(engine: &Engine, query: Query) -> Result<Opened> {
     let statement = plan(engine, &query).await?;
     check_bound(&statement, &query)?;
-    let schema = schema_of(&statement);
+    let (schema, stop) = (schema_of(&statement), statement.stop());
     if statement.is_write() {
         let answer = write::of_ticket(statement, query).await?;
-        return Ok(messages_of(&schema, futures::stream::iter([Ok(answer)])).boxed());
+        let messages = messages_of(&schema, futures::stream::iter([Ok(answer)]))?.boxed();
+        return Ok(Opened { schema, messages, stop });
     }
     let rows = match query.parameters {
         None => futures::stream::once(statement.execute(None)).try_flatten().boxed(),
@@ -114,7 +129,8 @@ pub(super) async fn stream(engine: &Engine, query: Query) -> Result<BoxStream<'s
             .try_flatten()
             .boxed(),
     };
-    Ok(messages_of(&schema, rows).boxed())
+    let messages = messages_of(&schema, rows)?.boxed();
+    Ok(Opened { schema, messages, stop })
 }
 
 pub(super) fn check_bound(statement: &Statement, query: &Query) -> Result<()> {

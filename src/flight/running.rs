@@ -1,24 +1,30 @@
-//! The queries that stream now, so that a client can cancel one and a shutdown can end them.
+//! The calls and the queries that run now, so that a client can cancel a query, and a shutdown can wait for them and end
+//! them.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures::stream::{AbortHandle, Abortable, BoxStream};
 use futures::{Stream, StreamExt};
+use tokio::sync::Notify;
 
+use crate::engine::Stop;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The number of a query: it stands in the ticket, and what is cancelled is named by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct QueryId(pub(super) u64);
 
-/// The streams of this process, by query.
+/// The calls of this server, and its streams by query.
 #[derive(Debug, Default)]
 pub(super) struct Running {
+    calls: AtomicUsize,
+    call_ended: Notify,
+    is_draining: AtomicBool,
     // Keyed at random, so that an id of another process or an earlier one does not name a query of this one.
     ids: RandomState,
     next: AtomicU64,
@@ -29,6 +35,26 @@ pub(super) struct Running {
 impl Running {
     pub(super) fn new() -> Self {
         Self::default()
+    }
+
+    /// Counts a call as running until what is returned is dropped; `None` where no new one is taken in.
+    pub(super) fn begin(self: &Arc<Self>) -> Option<Call> {
+        // Counted before the look, so that a drain which began in between waits for it.
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let call = Call { running: Arc::clone(self) };
+        if self.is_draining.load(Ordering::SeqCst) { None } else { Some(call) }
+    }
+
+    /// Takes in no new call, and returns when the last one ended.
+    pub(super) async fn drain(&self) {
+        self.is_draining.store(true, Ordering::SeqCst);
+        loop {
+            let ended = self.call_ended.notified();
+            if self.calls.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            ended.await;
+        }
     }
 
     /// Returns the id of a new query.
@@ -72,6 +98,42 @@ impl Running {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(QueryId, u64), AbortHandle>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that runs.
+#[derive(Debug)]
+pub(super) struct Call {
+    running: Arc<Running>,
+}
+
+impl Call {
+    /// Returns the items of a query's stream, which is part of the call: with it both end.
+    pub(super) fn until_the_end_of<S: Stream>(self, items: S, stop: Stop) -> impl Stream<Item = S::Item> {
+        let end = End { _call: self, stop };
+        items.map(move |item| {
+            let _end = &end;
+            item
+        })
+    }
+}
+
+/// What ends when it is dropped.
+struct End {
+    _call: Call,
+    stop: Stop,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.stop.set();
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.running.calls.fetch_sub(1, Ordering::SeqCst);
+        self.running.call_ended.notify_waiters();
     }
 }
 
@@ -154,5 +216,17 @@ mod tests {
         let mut after = running.track(running.new_id(), endless());
         assert!(matches!(before.next().await, Some(Err(_))));
         assert!(matches!(after.next().await, Some(Err(_))));
+    }
+
+    #[tokio::test]
+    async fn a_drain_takes_no_call_and_ends_with_the_last() {
+        let running = Arc::new(Running::new());
+        let call = running.begin().expect("it is not draining");
+        let mut drain = std::pin::pin!(running.drain());
+        assert!(futures::poll!(&mut drain).is_pending());
+        assert!(running.begin().is_none());
+        assert!(futures::poll!(&mut drain).is_pending());
+        drop(call);
+        drain.await;
     }
 }

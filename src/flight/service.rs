@@ -16,15 +16,21 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::actions::{self, Done};
-use super::calls::Calls;
+use super::actions;
+use super::calls::{Calls, Download};
+use super::client::Client;
 use super::guard::{Door, caller_of};
+use super::messages::Message;
+use super::pace::{SILENCE_MAX, paced, patience_of};
 use super::running::Running;
-use super::status::status_of;
+use super::status::{status_of, stopping};
 use super::workers::Workers;
 use crate::auth::seal::Seal;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
+
+/// The header that changes what a client keeps of its session.
+const SET_COOKIE: &str = "set-cookie";
 
 /// The service.
 #[derive(Debug)]
@@ -46,13 +52,41 @@ impl Service {
         Ok(Self { calls: Arc::new(Calls { engine, running, seal: Arc::new(seal) }), workers, door })
     }
 
-    async fn answer<T, F>(&self, call: impl FnOnce(Arc<Calls>) -> F) -> Result<Response<T>, Status>
+    /// Does a call with the options of its session; the answer renews these where it is time for it.
+    async fn answer<R, T, F>(
+        &self,
+        request: Request<R>,
+        call: impl FnOnce(Arc<Calls>, Client, R) -> F,
+    ) -> Result<Response<T>, Status>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let result = self.workers.run(call(Arc::clone(&self.calls))).await;
-        result.map(Response::new).map_err(|error| status_of(&error))
+        let _running = self.calls.running.begin().ok_or_else(stopping)?;
+        let client = self.calls.client(&request).map_err(|error| status_of(&error))?;
+        let renewed = client.options.renewed(&client);
+        let work = call(Arc::clone(&self.calls), client, request.into_inner());
+        let mut response = Response::new(self.workers.run(work).await.map_err(|error| status_of(&error))?);
+        if let Some(cookie) = renewed {
+            response.metadata_mut().insert(SET_COOKIE, cookie);
+        }
+        Ok(response)
+    }
+
+    /// Returns the messages of a ticket. Dropping them cancels the query, as the client's deadline does.
+    ///
+    /// # Errors
+    /// Those of [`Calls::fetch`], and that the server is stopping.
+    pub(super) async fn download(&self, request: Request<Ticket>) -> Result<Response<Messages<Message>>, Status> {
+        let running = self.calls.running.begin().ok_or_else(stopping)?;
+        let patience = patience_of(request.metadata());
+        let found = self.answer(request, |calls, client, ticket| async move { calls.fetch(client, ticket).await });
+        Ok(found.await?.map(|Download { id, filler, messages, stop }| {
+            let messages = self.calls.running.track(id, self.workers.pump(messages));
+            let paced = paced(messages.boxed(), filler, SILENCE_MAX, patience);
+            // The call runs as long as its stream.
+            running.until_the_end_of(paced, stop).boxed()
+        }))
     }
 }
 
@@ -93,36 +127,38 @@ impl FlightService for Service {
     }
 
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<FlightInfo>, Status> {
-        self.answer(|calls| async move { calls.info(request).await }).await
+        self.answer(request, |calls, client, descriptor| async move { calls.info(client, descriptor).await }).await
     }
 
-    /// Answers as GetFlightInfo does: planning is quick, and the rest is the stream.
+    /// Answers as GetFlightInfo does, and at once that there is nothing left to poll for: planning is quick, and the rest
+    /// is the stream.
     async fn poll_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
-        self.answer(|calls| async move { Ok(PollInfo::new().with_info(calls.info(request).await?)) }).await
+        let info = self.get_flight_info(request).await?;
+        Ok(info.map(|info| PollInfo { progress: Some(1.0), ..PollInfo::new().with_info(info) }))
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
-        self.answer(|calls| async move { calls.schema(request).await }).await
+        self.answer(request, |calls, client, descriptor| async move { calls.schema(client, descriptor).await }).await
     }
 
+    /// Answers in messages that are copied; the network is answered without that, by [`super::download`].
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
-        let found = self.answer(|calls| async move { calls.fetch(request).await }).await;
-        let (id, messages) = found?.into_inner();
-        let messages = self.calls.running.track(id, self.workers.pump(messages));
-        Ok(Response::new(messages.map_err(|error| status_of(&error)).boxed()))
+        Ok(self.download(request).await?.map(|messages| messages.map_ok(FlightData::from).boxed()))
     }
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
-        self.answer(|calls| async move { Ok(one(calls.put(request).await?)) }).await
+        self.answer(request, |calls, client, messages| async move { Ok(one(calls.put(client, messages).await?)) }).await
     }
 
     async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
-        let done = self.answer(|calls| async move { calls.act(request).await }).await?;
-        let Done { body, cookie } = done.into_inner();
-        let results: Vec<_> = body.into_iter().map(|body| Ok(ActionResult { body })).collect();
-        let mut response = Response::new(futures::stream::iter(results).boxed());
+        let done = self.answer(request, |calls, client, action| async move { calls.act(client, action).await }).await?;
+        let mut cookie = None;
+        let mut response = done.map(|done| {
+            cookie = done.cookie;
+            futures::stream::iter(done.body.map(|body| Ok(ActionResult { body }))).boxed()
+        });
         if let Some(cookie) = cookie {
-            response.metadata_mut().insert("set-cookie", cookie);
+            response.metadata_mut().insert(SET_COOKIE, cookie);
         }
         Ok(response)
     }

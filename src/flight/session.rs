@@ -1,29 +1,36 @@
-//! Options of a client's session. They travel in a sealed cookie of the client's, so the server remembers nothing.
+//! Options of a client's session. They travel in a sealed cookie of the client's, so the server remembers nothing; clients
+//! that keep no cookies, such as Grafana's, send an option as a header of its name with every call.
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use prost::Message;
-use tonic::metadata::{AsciiMetadataValue, MetadataMap};
-use url::form_urlencoded;
+use tonic::metadata::{AsciiMetadataValue, KeyAndValueRef, MetadataMap};
 
 use super::client::Client;
-use crate::auth::seal::Sealed;
-use crate::engine::{CATALOG, Engine, Session};
+use super::cookie::{self, Kept};
+use crate::engine::{CATALOG, Engine, Session, WireTypes};
 use crate::error::{Error, ErrorKind, Result};
-
-/// The cookie's name.
-const COOKIE: &str = "topline_session";
-
-/// The longest cookie: more than all options need, and less than the smallest limit of a client's headers.
-const COOKIE_BYTES_MAX: usize = 4 << 10;
 
 /// The option that names the current catalog, of which there is one.
 const CATALOG_OPTION: &str = "catalog";
 
 /// The option that names the schema of names that have none.
 const SCHEMA_OPTION: &str = "schema";
+
+/// Decimals as floating numbers, for clients that know none.
+const DECIMAL_AS_FLOAT: &str = "decimal_as_float";
+
+/// Days as instants, for clients that know no days.
+const DATE_AS_TIMESTAMP: &str = "date_as_timestamp";
+
+/// Instants without a zone, for clients that know none.
+const TIMESTAMP_WITHOUT_ZONE: &str = "timestamp_without_zone";
+
+/// Texts as views, for clients that read them.
+const VIEW_TYPES: &str = "view_types";
+
+/// The options that are on or off.
+const FLAGS: [&str; 4] = [DECIMAL_AS_FLOAT, DATE_AS_TIMESTAMP, TIMESTAMP_WITHOUT_ZONE, VIEW_TYPES];
 
 /// What stands before a setting's name, as in `set topline.NAME = VALUE`.
 const SETTING_PREFIX: &str = "topline.";
@@ -32,6 +39,8 @@ const SETTING_PREFIX: &str = "topline.";
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct SessionOptions {
     entries: BTreeMap<String, String>,
+    is_expired: bool,
+    is_due: bool,
 }
 
 /// Why an option is not set.
@@ -46,29 +55,31 @@ pub(super) enum Refusal {
 impl SessionOptions {
     /// Returns the options with these entries, which are checked when a session is made of them.
     pub(super) fn of_entries(entries: BTreeMap<String, String>) -> Self {
-        Self { entries }
+        Self { entries, ..Self::default() }
     }
 
-    /// Returns the options that a request brings along.
+    /// Returns the options that a request brings along: those of its headers, then those that were set.
     ///
     /// # Errors
     /// `Argument` where they were not given to this client.
     pub(super) fn of_request(headers: &MetadataMap, client: &Client) -> Result<Self> {
-        let mut cookies = headers.get_all("cookie").iter().filter_map(|header| header.to_str().ok());
-        let found = cookies.find_map(|header| {
-            header.split(';').filter_map(|cookie| cookie.trim().split_once('=')).find(|(name, _)| *name == COOKIE)
-        });
-        let value = match found {
-            // One that is empty is one that was taken back.
-            None | Some((_, "")) => return Ok(Self::default()),
-            Some((_, value)) => value,
-        };
-        let sealed = URL_SAFE_NO_PAD.decode(value).ok();
-        let opened = sealed.and_then(|sealed| client.open(Sealed::Session, sealed.into())).ok_or_else(|| {
-            Error::new(ErrorKind::Argument, "the session is none that this server has given to this user")
-                .with_hint("connect again, and set the options of the session again")
-        })?;
-        Ok(Self { entries: form_urlencoded::parse(&opened).into_owned().collect() })
+        let mut entries = BTreeMap::new();
+        for header in headers.iter() {
+            if let KeyAndValueRef::Ascii(name, value) = header
+                && (is_of_flight(name.as_str()) || name.as_str().starts_with(SETTING_PREFIX))
+                && let Ok(value) = value.to_str()
+            {
+                entries.insert(name.as_str().to_owned(), value.to_owned());
+            }
+        }
+        Ok(match cookie::read(headers, client)? {
+            Kept::Nothing => Self::of_entries(entries),
+            Kept::Expired => Self { is_expired: true, ..Self::of_entries(entries) },
+            Kept::Options { entries: kept, is_due } => {
+                entries.extend(kept);
+                Self { is_due, ..Self::of_entries(entries) }
+            }
+        })
     }
 
     /// Returns what has changed, by name.
@@ -81,42 +92,57 @@ impl SessionOptions {
     /// # Errors
     /// `Limit` where they are too many.
     pub(super) fn to_cookie(&self, client: &Client) -> Result<AsciiMetadataValue> {
-        let content = form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.entries).finish();
-        let value = URL_SAFE_NO_PAD.encode(client.seal(Sealed::Session, content.into_bytes()));
-        if value.len() > COOKIE_BYTES_MAX {
-            return Err(Error::new(ErrorKind::Limit, "the session has too many options to be kept in a cookie"));
-        }
-        AsciiMetadataValue::try_from(format!("{COOKIE}={value}"))
-            .map_err(|cause| Error::new(ErrorKind::Internal, "the session's cookie is no header").with_source(cause))
+        cookie::write(&self.entries, client)
+    }
+
+    /// Returns the header that makes a client keep the options for longer, where it is time for it.
+    pub(super) fn renewed(&self, client: &Client) -> Option<AsciiMetadataValue> {
+        if self.is_due { self.to_cookie(client).ok() } else { None }
     }
 
     /// Returns a session of the engine with these options.
     ///
     /// # Errors
-    /// `Config` or `NotFound` where an option is unknown or out of bounds.
+    /// `Argument` where they expired, `Config` or `NotFound` where an option is unknown or out of bounds.
     pub(super) fn session(&self, engine: &Engine) -> Result<Session> {
+        if self.is_expired {
+            return Err(cookie::expired());
+        }
         let mut session = engine.session();
         for (name, value) in &self.entries {
-            if name == SCHEMA_OPTION {
-                session.use_schema(value)?;
-            } else {
-                session.set(name.strip_prefix(SETTING_PREFIX).unwrap_or(name), value)?;
+            match name.as_str() {
+                SCHEMA_OPTION => session.use_schema(value)?,
+                flag if FLAGS.contains(&flag) => drop(is_on(flag, value)?),
+                _ => session.set(name.strip_prefix(SETTING_PREFIX).unwrap_or(name), value)?,
             }
         }
+        session.use_wire_types(WireTypes {
+            has_decimals_as_floats: self.has(DECIMAL_AS_FLOAT)?,
+            has_dates_as_timestamps: self.has(DATE_AS_TIMESTAMP)?,
+            has_plain_instants: self.has(TIMESTAMP_WITHOUT_ZONE)?,
+            has_views: self.has(VIEW_TYPES)?,
+        });
         Ok(session)
     }
 
-    /// Changes an option; `None` puts it back to what is configured.
+    fn has(&self, flag: &str) -> Result<bool> {
+        self.entries.get(flag).map_or(Ok(false), |value| is_on(flag, value))
+    }
+
+    /// Changes an option; `None` puts it back to what is configured. Options that expired are forgotten first.
     pub(super) fn set(
         &mut self,
         engine: &Engine,
         name: &str,
         value: Option<String>,
     ) -> std::result::Result<(), Refusal> {
+        if self.is_expired {
+            *self = Self::default();
+        }
         if name == CATALOG_OPTION {
             return if value.is_none_or(|value| value == CATALOG) { Ok(()) } else { Err(Refusal::Value) };
         }
-        let is_known = name == SCHEMA_OPTION
+        let is_known = is_of_flight(name)
             || name
                 .strip_prefix(SETTING_PREFIX)
                 .is_some_and(|name| engine.config().settings.iter().any(|(spec, _)| spec.name == name));
@@ -137,25 +163,37 @@ impl SessionOptions {
         Err(Refusal::Value)
     }
 
-    /// Returns every option with the value that it has in this session.
+    /// Returns every option with the value that it has in this session; what is configured where they expired.
     ///
     /// # Errors
     /// As [`SessionOptions::session`].
-    pub(super) fn listed(&self, engine: &Engine) -> Result<BTreeMap<String, String>> {
-        let session = self.session(engine)?;
+    pub(super) fn listed(&self, engine: &Engine) -> Result<BTreeMap<String, OptionValue>> {
+        let current = if self.is_expired { &Self::default() } else { self };
+        let session = current.session(engine)?;
         let settings = session
             .settings()
             .iter()
             .filter(|(spec, _)| spec.is_session)
-            .map(|(spec, value)| (format!("{SETTING_PREFIX}{}", spec.name), value.to_string()));
-        let names = [(CATALOG_OPTION, CATALOG), (SCHEMA_OPTION, session.schema())];
-        Ok(names.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain(settings).collect())
+            .map(|(spec, value)| (format!("{SETTING_PREFIX}{}", spec.name), OptionKind::Text(value.to_string())));
+        let mut listed: BTreeMap<_, _> = settings.collect();
+        listed.insert(CATALOG_OPTION.to_owned(), OptionKind::Text(CATALOG.to_owned()));
+        listed.insert(SCHEMA_OPTION.to_owned(), OptionKind::Text(session.schema().to_owned()));
+        for flag in FLAGS {
+            listed.insert(flag.to_owned(), OptionKind::Flag(current.has(flag)?));
+        }
+        Ok(listed.into_iter().map(|(name, kind)| (name, OptionValue { kind: Some(kind) })).collect())
     }
 }
 
-/// Returns the header that makes a client forget its options.
-pub(super) fn expired_cookie() -> AsciiMetadataValue {
-    AsciiMetadataValue::from_static("topline_session=; Max-Age=0")
+/// Returns whether a name is an option of the protocol's side, as opposed to a setting.
+fn is_of_flight(name: &str) -> bool {
+    name == SCHEMA_OPTION || FLAGS.contains(&name)
+}
+
+fn is_on(flag: &str, value: &str) -> Result<bool> {
+    value.to_lowercase().parse().map_err(|_| {
+        Error::new(ErrorKind::Config, format!("session option \"{flag}\": expected true or false, found \"{value}\""))
+    })
 }
 
 /// A value of an option, as clients send it.
@@ -186,11 +224,6 @@ struct TextList {
 }
 
 impl OptionValue {
-    /// Returns the message of a value.
-    pub(super) fn of_text(text: String) -> Self {
-        Self { kind: Some(OptionKind::Text(text)) }
-    }
-
     /// Returns the value as a setting reads it; `None` is a value that is taken back.
     pub(super) fn into_text(self) -> Option<String> {
         match self.kind? {
@@ -245,17 +278,38 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn options_come_back_in_the_cookie() {
+    async fn options_come_back_in_the_cookie_and_stand_above_headers() {
         let engine = engine().await;
         let mut options = SessionOptions::default();
         assert_eq!(options.set(&engine, "schema", Some("crm".to_owned())), Ok(()));
         assert_eq!(options.set(&engine, "topline.attribution.lookback_days", Some("30".to_owned())), Ok(()));
         let ann = Client::of_test("ann");
         let cookie = options.to_cookie(&ann).expect("it is short");
-        let headers = with_cookie(&format!("other=1; {}; more=2", cookie.to_str().expect("letters")));
+        let mut headers = with_cookie(cookie.to_str().expect("letters"));
         let found = SessionOptions::of_request(&headers, &ann).expect("it is hers");
         assert_eq!(found, options);
-        assert_eq!(found.session(&engine).expect("they are valid").schema(), "crm");
+        headers.insert("schema", "core".parse().expect("a header"));
+        headers.insert("decimal_as_float", "True".parse().expect("a header"));
+        headers.insert("another", "x".parse().expect("a header"));
+        let found = SessionOptions::of_request(&headers, &ann).expect("it is hers");
+        let session = found.session(&engine).expect("they are valid");
+        assert_eq!(session.schema(), "crm");
+        assert!(session.wire_types().has_decimals_as_floats && !session.wire_types().has_views);
+    }
+
+    #[tokio::test]
+    async fn options_that_expired_are_an_error_until_they_are_set_again() {
+        let engine = engine().await;
+        let ann = Client::of_test("ann");
+        let cookie = SessionOptions::default().to_cookie(&ann).expect("it is short");
+        let headers = with_cookie(cookie.to_str().expect("letters"));
+        let late = ann.at_seconds(100_000);
+        let mut options = SessionOptions::of_request(&headers, &late).expect("it is hers");
+        let error = options.session(&engine).expect_err("they expired");
+        assert_eq!(error.to_string(), "the options of this session expired after 24 hours without a call");
+        assert!(options.listed(&engine).is_ok());
+        assert_eq!(options.set(&engine, "view_types", Some("true".to_owned())), Ok(()));
+        assert_eq!(options.session(&engine).expect("they are new").schema(), "metrics");
     }
 
     #[tokio::test]
@@ -287,6 +341,7 @@ mod tests {
         assert_eq!(options.set(&engine, "colour", Some("red".to_owned())), Err(Refusal::Name));
         assert_eq!(options.set(&engine, "schema", Some("nowhere".to_owned())), Err(Refusal::Value));
         assert_eq!(options.set(&engine, "catalog", Some("other".to_owned())), Err(Refusal::Value));
+        assert_eq!(options.set(&engine, "view_types", Some("often".to_owned())), Err(Refusal::Value));
         assert_eq!(
             options.set(&engine, "topline.attribution.lookback_days", Some("-1".to_owned())),
             Err(Refusal::Value)

@@ -41,6 +41,16 @@ pub(super) fn status_of(error: &Error) -> Status {
     Status::new(code_of(error.kind()), shortened(text))
 }
 
+/// Returns the status of a call that took longer than its client waits.
+pub(super) fn deadline_passed() -> Status {
+    Status::deadline_exceeded("the deadline of the call passed; hint: narrow the query down, or wait longer")
+}
+
+/// Returns the status of a call that comes while the server comes to its end.
+pub(super) fn stopping() -> Status {
+    Status::unavailable("the server is stopping; hint: try again in a moment")
+}
+
 fn shortened(mut text: String) -> String {
     if text.len() > TEXT_BYTES_MAX {
         text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));

@@ -7,7 +7,7 @@ use arrow_flight::sql::CommandGetTables;
 use super::columns;
 use super::metadata::internal;
 use crate::catalog::TableId;
-use crate::engine::{CATALOG, Engine, TableKind};
+use crate::engine::{CATALOG, Engine, TableKind, WireTypes};
 use crate::error::Result;
 
 /// The kinds of tables, in the order of their names.
@@ -23,7 +23,7 @@ pub(super) const PATTERN_ESCAPE: char = '\\';
 ///
 /// # Errors
 /// `Model` where the columns of a view are asked for that cannot be planned.
-pub(super) async fn rows(engine: &Engine, command: CommandGetTables) -> Result<RecordBatch> {
+pub(super) async fn rows(engine: &Engine, types: WireTypes, command: CommandGetTables) -> Result<RecordBatch> {
     let wanted: Vec<(TableId, TableKind)> =
         engine.table_names().await?.into_iter().filter(|(id, kind)| is_wanted(&command, id, *kind)).collect();
     let includes_schema = command.include_schema;
@@ -31,7 +31,8 @@ pub(super) async fn rows(engine: &Engine, command: CommandGetTables) -> Result<R
     let mut builder =
         CommandGetTables { include_schema: includes_schema, ..CommandGetTables::default() }.into_builder();
     for (id, kind) in wanted {
-        let schema = if includes_schema { columns::of_table(&engine.table(&id).await?) } else { Schema::empty() };
+        let schema =
+            if includes_schema { columns::of_table(&engine.table_as(&id, types).await?) } else { Schema::empty() };
         builder.append(CATALOG, &id.schema, &id.name, type_of(kind), &schema).map_err(internal)?;
     }
     builder.build().map_err(internal)

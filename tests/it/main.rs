@@ -19,6 +19,7 @@ mod playbooks;
 mod project;
 mod rules;
 mod sandbox;
+mod serving;
 mod settings;
 mod slt;
 mod support;
