@@ -219,7 +219,7 @@ async fn a_stop_lets_queries_end_and_takes_no_new_ones() {
             Err(error) => break error,
         }
     };
-    assert_eq!(code::<()>(Err(refused.into())), Code::Unavailable);
+    assert_eq!(code::<()>(Err(refused)), Code::Unavailable);
     let mut rows = first.num_rows();
     while let Some(batch) = stream.try_next().await.expect("it goes on") {
         rows += batch.num_rows();
