@@ -1,13 +1,16 @@
 //! The lake: Delta tables in the warehouse. The only module that names `deltalake`.
 //!
 //! [`Lake`] is the warehouse, [`Table`] the log of one table in it, [`TableVersion`] what a log says at a version,
-//! [`Change`] a commit, [`TableWriter`] the way of rows into files. A commit takes the one free place behind the version
+//! [`Change`] a commit, [`Content`] one that states a table whole, [`TableWriter`] the way of rows into files, and
+//! [`Ledger`] what makes several tables change at the same moment. A commit takes the one free place behind the version
 //! it was made for, so of two writers one sees the other's and decides again; nothing is ever overwritten, and what a
 //! process that was killed left behind belongs to no version. Knows neither SQL nor views: names and types only. Start at
 //! [`Lake::open`].
 
 mod change;
+mod content;
 mod folder;
+mod ledger;
 mod leftovers;
 mod scan;
 mod table;
@@ -26,7 +29,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sources::Source;
 use crate::sources::footer::Footers;
 pub use change::{Change, Columns, Commit, Removal, WriteId};
+pub use content::{Content, Part};
 use folder::Folder;
+pub use ledger::{Append, Ledger, sha256};
 pub use leftovers::Ages;
 pub use scan::LakeTable;
 pub use table::{Table, TableVersion};

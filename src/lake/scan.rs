@@ -26,12 +26,16 @@ pub struct LakeTable {
 
 impl LakeTable {
     pub(super) fn new(lake: &Lake, version: &TableVersion) -> Self {
-        Self {
-            source: lake.source.clone(),
-            footers: Arc::clone(&lake.footers),
-            schema: Arc::clone(&version.schema),
-            files: version.files.clone(),
-        }
+        Self::of(lake, Arc::clone(&version.schema), version.files.clone())
+    }
+
+    pub(super) fn of(lake: &Lake, schema: SchemaRef, files: Vec<SourceFile>) -> Self {
+        Self { source: lake.source.clone(), footers: Arc::clone(&lake.footers), schema, files }
+    }
+
+    /// Returns the table with other columns: one that its files do not have is NULL.
+    pub fn with_schema(self, schema: SchemaRef) -> Self {
+        Self { schema, ..self }
     }
 }
 

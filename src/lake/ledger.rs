@@ -1,0 +1,216 @@
+//! Documents that are written once: numbered ones, each at the free place behind the last, and those named by their hash.
+//!
+//! A numbered document is how several tables change at the same moment: readers look for the newest, which names a version
+//! of each, and what no document names is not seen by anyone.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use sha2::{Digest, Sha256};
+
+use super::Lake;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Digits of a number in a name: those of the greatest, so that names have the order of their numbers.
+const DIGITS: usize = 20;
+
+/// A folder of numbered documents. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    store: Arc<dyn ObjectStore>,
+    folder: Path,
+}
+
+/// How an attempt to add a document ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Append {
+    /// It is durable.
+    Done,
+    /// Another has the number.
+    Taken,
+}
+
+impl Lake {
+    /// Returns the numbered documents of a folder, of which there may be none yet.
+    pub fn ledger(&self, folder: &str) -> Ledger {
+        Ledger { store: Arc::clone(self.store()), folder: Path::from(folder) }
+    }
+
+    /// Keeps a document under the hash of its bytes, which it returns.
+    ///
+    /// # Errors
+    /// `Storage` where it cannot be written.
+    pub async fn keep(&self, folder: &str, document: Bytes) -> Result<String> {
+        let hash = sha256(&document);
+        let place = self.kept_at(folder, &hash);
+        if self.store().head(&place).await.is_ok() {
+            return Ok(hash);
+        }
+        let once = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.store().put_opts(&place, document.into(), once).await {
+            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(hash),
+            // The acknowledgement may be all that was lost.
+            Err(_) if self.store().head(&place).await.is_ok() => Ok(hash),
+            Err(cause) => Err(unwritten(&place, cause)),
+        }
+    }
+
+    /// Returns a document that was kept; `None` where there is none of the hash.
+    ///
+    /// # Errors
+    /// `Storage` where it cannot be read, or is not what was kept.
+    pub async fn kept(&self, folder: &str, hash: &str) -> Result<Option<Bytes>> {
+        let place = self.kept_at(folder, hash);
+        let found = read(self.store(), &place).await?;
+        match found {
+            Some(document) if sha256(&document) != hash => {
+                Err(Error::new(ErrorKind::Storage, format!("document \"{place}\" of the warehouse was changed"))
+                    .with_hint("restore it from a backup: its name is the SHA-256 of its bytes"))
+            }
+            found => Ok(found),
+        }
+    }
+
+    fn kept_at(&self, folder: &str, hash: &str) -> Path {
+        Path::from(format!("{folder}/{hash}.json"))
+    }
+}
+
+impl Ledger {
+    /// Returns the number of the newest document; `None` where there is none. Looks no further back than `known`.
+    ///
+    /// # Errors
+    /// `Storage` where the folder cannot be read.
+    pub async fn newest(&self, known: Option<u64>) -> Result<Option<u64>> {
+        let mut newest = match known {
+            Some(known) => Some(known),
+            None => self.listed().await?.into_iter().max(),
+        };
+        // A list may be older than what it lists.
+        loop {
+            let next = newest.map_or(0, |newest| newest + 1);
+            match self.store.head(&self.place(next)).await {
+                Ok(_) => newest = Some(next),
+                Err(object_store::Error::NotFound { .. }) => return Ok(newest),
+                Err(cause) => return Err(unreadable(&self.folder, cause)),
+            }
+        }
+    }
+
+    async fn listed(&self) -> Result<Vec<u64>> {
+        let listed: Vec<_> = self
+            .store
+            .list(Some(&self.folder))
+            .try_collect()
+            .await
+            .map_err(|cause: object_store::Error| unreadable(&self.folder, cause))?;
+        let number = |place: &Path| place.filename()?.strip_suffix(".json")?.parse().ok();
+        Ok(listed.iter().filter_map(|meta| number(&meta.location)).collect())
+    }
+
+    /// Returns a document; `None` where there is none of the number.
+    ///
+    /// # Errors
+    /// `Storage` where it cannot be read.
+    pub async fn read(&self, number: u64) -> Result<Option<Bytes>> {
+        read(&self.store, &self.place(number)).await
+    }
+
+    /// Adds a document, whose bytes no other has.
+    ///
+    /// Whether it is durable is looked up after any error, so it is `Done` although its acknowledgement was lost.
+    ///
+    /// # Errors
+    /// `Storage` where it cannot be written, or nobody can say whether it was.
+    pub async fn append(&self, number: u64, document: &Bytes) -> Result<Append> {
+        let place = self.place(number);
+        let once = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let Err(cause) = self.store.put_opts(&place, document.clone().into(), once).await else {
+            return Ok(Append::Done);
+        };
+        match self.read(number).await {
+            Ok(Some(found)) if found == *document => Ok(Append::Done),
+            Ok(Some(_)) => Ok(Append::Taken),
+            Ok(None) => Err(unwritten(&place, cause)),
+            Err(_) => Err(Error::new(ErrorKind::Storage, format!("document \"{place}\" cannot be written"))
+                .with_hint("it may have been written nonetheless: look at meta.runs before you try again")
+                .with_source(cause)),
+        }
+    }
+
+    fn place(&self, number: u64) -> Path {
+        self.folder.clone().join(format!("{number:0DIGITS$}.json"))
+    }
+}
+
+/// Returns the SHA-256 of bytes as a text of 64 digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+async fn read(store: &Arc<dyn ObjectStore>, place: &Path) -> Result<Option<Bytes>> {
+    let found = async { store.get(place).await?.bytes().await };
+    match found.await {
+        Ok(document) => Ok(Some(document)),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(cause) => Err(unreadable(place, cause)),
+    }
+}
+
+fn unreadable(place: &Path, cause: object_store::Error) -> Error {
+    Error::new(ErrorKind::Storage, format!("\"{place}\" of the warehouse cannot be read"))
+        .with_hint("is the warehouse reachable?")
+        .with_source(cause)
+}
+
+fn unwritten(place: &Path, cause: object_store::Error) -> Error {
+    Error::new(ErrorKind::Storage, format!("\"{place}\" of the warehouse cannot be written"))
+        .with_hint("is there room in the warehouse, and may it be written?")
+        .with_source(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    fn ledger() -> Ledger {
+        let lake = Lake::over(Arc::new(InMemory::new()), "memory".to_owned()).expect("a lake");
+        lake.ledger("_topline/ledger")
+    }
+
+    #[tokio::test]
+    async fn of_two_that_want_a_number_one_gets_it() {
+        let ledger = ledger();
+        assert_eq!(ledger.newest(None).await.expect("it is empty"), None);
+        let (one, other) = (Bytes::from_static(b"one"), Bytes::from_static(b"other"));
+        assert_eq!(ledger.append(0, &one).await.expect("it is free"), Append::Done);
+        assert_eq!(ledger.append(0, &other).await.expect("it is taken"), Append::Taken);
+        // Asked for again after its acknowledgement was lost.
+        assert_eq!(ledger.append(0, &one).await.expect("it is there"), Append::Done);
+        assert_eq!(ledger.append(1, &other).await.expect("it is free"), Append::Done);
+        assert_eq!(ledger.newest(None).await.expect("two"), Some(1));
+        assert_eq!(ledger.newest(Some(0)).await.expect("two"), Some(1));
+        assert_eq!(ledger.read(1).await.expect("there"), Some(other));
+        assert_eq!(ledger.read(2).await.expect("not there"), None);
+    }
+
+    #[tokio::test]
+    async fn a_kept_document_that_was_changed_is_found_out() {
+        let lake = Lake::over(Arc::new(InMemory::new()), "memory".to_owned()).expect("a lake");
+        let hash = lake.keep("inputs", Bytes::from_static(b"{}")).await.expect("it is kept");
+        assert_eq!(lake.keep("inputs", Bytes::from_static(b"{}")).await.expect("it is there"), hash);
+        assert_eq!(lake.kept("inputs", &hash).await.expect("there"), Some(Bytes::from_static(b"{}")));
+        let place = Path::from(format!("inputs/{hash}.json"));
+        lake.store().put(&place, Bytes::from_static(b"[]").into()).await.expect("it is overwritten");
+        assert!(lake.kept("inputs", &hash).await.is_err());
+    }
+}
