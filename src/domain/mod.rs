@@ -5,5 +5,6 @@
 pub mod calendar;
 pub mod clock;
 pub mod governance;
+pub mod month;
 pub mod names;
 pub mod toml_faults;

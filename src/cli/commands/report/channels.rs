@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use arrow::record_batch::RecordBatch;
 use serde::Serialize;
 
-use super::month::Month;
 use super::values;
+use crate::domain::month::Month;
 use crate::error::Result;
 
 /// The views that are read.

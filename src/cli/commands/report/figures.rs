@@ -3,8 +3,8 @@
 use arrow::record_batch::RecordBatch;
 use serde::Serialize;
 
-use super::month::Month;
 use super::{TREND_MONTHS, values};
+use crate::domain::month::Month;
 use crate::error::Result;
 
 /// What a figure counts.

@@ -5,7 +5,6 @@
 
 mod channels;
 mod figures;
-pub(in crate::cli) mod month;
 mod text;
 mod values;
 
@@ -19,11 +18,11 @@ use crate::cli::stop::{Ending, Stop};
 use crate::cli::terminal::Terminal;
 use crate::config::settings::Value;
 use crate::domain::clock::Clock;
+use crate::domain::month::Month;
 use crate::engine::{Engine, Session};
 use crate::error::{Error, ErrorKind, Result};
 use channels::Channel;
 use figures::Figure;
-use month::Month;
 
 /// Months of a trend, the one reported included: a year shows what belongs to the season.
 const TREND_MONTHS: i32 = 12;

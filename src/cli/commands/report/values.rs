@@ -4,7 +4,7 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Date32Type, Float64Type};
 use arrow::record_batch::RecordBatch;
 
-use super::month::Month;
+use crate::domain::month::Month;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Returns a month of a row; `None` where it is NULL.

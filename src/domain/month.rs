@@ -5,42 +5,42 @@ use std::str::FromStr;
 
 use chrono::{Datelike, NaiveDate};
 
-use crate::domain::calendar::{add_months, date_of, day_of, month_of};
+use super::calendar::{add_months, date_of, day_of, month_of};
 
 /// A month of the reporting time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::cli) struct Month {
+pub struct Month {
     first_day: i32,
 }
 
 impl Month {
     /// Returns the month that a day is in.
-    pub(in crate::cli) fn of_day(day: i32) -> Self {
+    pub fn of_day(day: i32) -> Self {
         Self { first_day: month_of(day) }
     }
 
     /// Returns the month so many months later, or earlier.
-    pub(in crate::cli) fn plus(self, months: i32) -> Self {
+    pub fn plus(self, months: i32) -> Self {
         Self { first_day: add_months(self.first_day, months) }
     }
 
     /// Returns the months from `first` to this one, both included.
-    pub(in crate::cli) fn since(self, first: Self) -> impl Iterator<Item = Self> {
+    pub fn since(self, first: Self) -> impl Iterator<Item = Self> {
         std::iter::successors(Some(first), |month| Some(month.plus(1))).take_while(move |month| *month <= self)
     }
 
     /// Returns the first day, in days since 1970-01-01.
-    pub(in crate::cli) fn first_day(self) -> i32 {
+    pub fn first_day(self) -> i32 {
         self.first_day
     }
 
     /// Returns the first day as SQL has it: `date '2026-10-01'`.
-    pub(in crate::cli) fn sql(self) -> String {
+    pub fn sql(self) -> String {
         format!("date '{}'", date_of(self.first_day).format("%Y-%m-%d"))
     }
 
     /// Returns the month in words: `October 2026`.
-    pub(in crate::cli) fn words(self) -> String {
+    pub fn words(self) -> String {
         date_of(self.first_day).format("%B %Y").to_string()
     }
 }
