@@ -3,6 +3,7 @@
 //! Both sides arrive in the order of the key and are walked through side by side, so that memory is that of two sorts
 //! and a batch of each. Start at [`compare`].
 
+mod changes;
 mod side;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use super::Engine;
 use super::session::Session;
 use crate::catalog::TableId;
 use crate::error::{Error, ErrorKind, Result};
+pub use changes::Changes;
 use side::{Column, Order, Side};
 
 /// How far two doubles are apart that count as the same: sums of doubles depend on the order of their rows.
@@ -192,14 +194,7 @@ impl Record<'_> {
         let mut is_changed = false;
         for (place, column) in self.columns.iter().enumerate().skip(self.view.key.len()) {
             let (old, new) = (before.text(place)?, after.text(place)?);
-            let change = column.is_number.then(|| number(new.as_ref()) - number(old.as_ref()));
-            let is_near = change.is_some_and(|change| {
-                old.is_some() == new.is_some()
-                    && change.abs() <= TOLERANCE * number(old.as_ref()).abs().max(number(new.as_ref()).abs())
-            });
-            if old == new || column.is_double && is_near {
-                continue;
-            }
+            let Some(change) = change_of(column, old.as_ref(), new.as_ref()) else { continue };
             is_changed = true;
             self.count(&column.name, change);
             self.keep(before, Change::Changed, &column.name, (old, new), change)?;
@@ -262,6 +257,15 @@ impl Record<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns after - before, which has a value of numbers only; `None` where two values count as the same.
+fn change_of(column: &Column, old: Option<&String>, new: Option<&String>) -> Option<Option<f64>> {
+    let change = column.is_number.then(|| number(new) - number(old));
+    let is_near = change.is_some_and(|change| {
+        old.is_some() == new.is_some() && change.abs() <= TOLERANCE * number(old).abs().max(number(new).abs())
+    });
+    if old == new || column.is_double && is_near { None } else { Some(change) }
 }
 
 /// Returns the number in a text; 0 where there is none.

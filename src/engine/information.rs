@@ -68,7 +68,7 @@ impl SchemaProvider for Information {
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         if let Some(shared) = self.shared.upgrade() {
             // The engine lists names without waiting for them.
-            shared.sandbox.refresh().await.map_err(|error| DataFusionError::External(Box::new(error)))?;
+            shared.refresh().await.map_err(|error| DataFusionError::External(Box::new(error)))?;
         }
         match name {
             CONSTRAINTS => Ok(Some(constraints(&self.keys().await?)?)),

@@ -110,12 +110,21 @@ impl Engine {
     ///
     /// # Errors
     /// `Internal` where topline itself fails; a law whose query cannot be answered is an outcome.
+    pub async fn check_laws(&self, laws: Vec<Law>, before: impl FnMut(&Law) + Send) -> Result<Vec<LawOutcome>> {
+        self.session().at_one_instant().check_laws(laws, before).await
+    }
+}
+
+impl Session {
+    /// Tries laws one after the other, and says each to `before` before it is tried.
+    ///
+    /// # Errors
+    /// As [`Engine::check_laws`].
     pub async fn check_laws(&self, laws: Vec<Law>, mut before: impl FnMut(&Law) + Send) -> Result<Vec<LawOutcome>> {
-        let session = self.session().at_one_instant();
         let mut outcomes = Vec::with_capacity(laws.len());
         for law in laws {
             before(&law);
-            let state = match broken_rows(&session, &law).await {
+            let state = match broken_rows(self, &law).await {
                 Ok((0, _)) => LawState::Kept,
                 Ok((rows, examples)) => LawState::Broken { rows, examples },
                 Err(error) if error.kind() == ErrorKind::Internal => return Err(error),

@@ -13,6 +13,7 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::freshness::Newest;
+use super::published;
 use super::state::Shared;
 use super::wire_types::wire_schema;
 use crate::catalog::TableId;
@@ -21,7 +22,7 @@ use crate::functions::settings::session_settings;
 use crate::metrics::parts::Measure;
 
 /// The tables with what a row is.
-pub(super) const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 7] = [
     ("columns", "A row for each column of every table and view."),
     (
         "freshness",
@@ -42,14 +43,22 @@ pub(super) const TABLES: [(&str, &str); 7] = [
     ("sources", "A row for each source table: whether it is there, its files, rows and bytes."),
 ];
 
+/// Returns the tables of `meta` with what a row is, in no order.
+pub(super) fn tables() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    TABLES.iter().chain(&published::TABLES)
+}
+
 /// Returns what a row of a table of `meta` is; empty where there is no such table.
 pub(super) fn description(id: &TableId) -> String {
-    let found = TABLES.iter().find(|(name, _)| id.schema == "meta" && *name == id.name);
+    let found = tables().find(|(name, _)| id.schema == "meta" && *name == id.name);
     found.map_or_else(String::new, |(_, description)| (*description).to_owned())
 }
 
 /// Returns a table of `meta`.
 pub(super) fn table(name: &str, shared: Weak<Shared>) -> Option<Arc<dyn TableProvider>> {
+    if let Some(table) = published::table(name, Weak::clone(&shared)) {
+        return Some(table);
+    }
     let (name, _) = TABLES.iter().find(|(known, _)| *known == name)?;
     Some(Arc::new(MetaTable { name, schema: schema(name), shared }))
 }
@@ -327,7 +336,7 @@ struct ColumnRow {
 }
 
 async fn columns(shared: &Arc<Shared>) -> Result<Vec<ArrayRef>> {
-    shared.sandbox.refresh().await.map_err(external)?;
+    shared.refresh().await.map_err(external)?;
     let mut rows = Vec::new();
     for schema in shared.schema_names() {
         for name in shared.table_names(&schema) {
@@ -350,7 +359,7 @@ async fn columns(shared: &Arc<Shared>) -> Result<Vec<ArrayRef>> {
 
 async fn columns_of(shared: &Arc<Shared>, id: &TableId) -> Result<Vec<ColumnRow>> {
     let provider = shared.provider(id).await.map_err(external)?;
-    let sidecar = shared.models.get(id).map(|model| &model.sidecar);
+    let sidecar = shared.models.get(&published::described_by(id)).map(|model| &model.sidecar);
     let contract = Contract::get().table(&id.schema, &id.name);
     let schema = wire_schema(&provider.schema());
     let rows = (1..).zip(schema.fields()).map(|(position, field)| {
@@ -363,7 +372,10 @@ async fn columns_of(shared: &Arc<Shared>, id: &TableId) -> Result<Vec<ColumnRow>
             name: field.name().clone(),
             data_type: type_name(field.data_type()),
             unit: doc.map(|doc| doc.1.unit().to_owned()),
-            description: doc.map(|doc| doc.2.clone()).or_else(|| of_contract.map(|column| column.description.clone())),
+            description: doc
+                .map(|doc| doc.2.clone())
+                .or_else(|| of_contract.map(|column| column.description.clone()))
+                .or_else(|| published::own_column(id, field.name()).map(str::to_owned)),
             position,
             is_nullable: field.is_nullable(),
             is_key: key.is_some_and(|key| key.contains(field.name())),

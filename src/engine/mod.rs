@@ -2,7 +2,8 @@
 //!
 //! [`Engine`] holds what all queries share, [`Session`] the settings of one user's, [`Statement`] a planned query and
 //! [`QueryStream`] its rows. `gate` says what may run; `row_checks` what must hold of the rows before the first
-//! answer, `laws` what must hold of the rows of views; `sandbox` is what users write. Knows nothing of protocols and terminals. Start at [`Engine::open`].
+//! answer, `laws` what must hold of the rows of views; `sandbox` is what users write,
+//! `published` the months that do not move. Knows nothing of protocols and terminals. Start at [`Engine::open`].
 
 mod attribution_function;
 mod branches;
@@ -18,6 +19,7 @@ mod memory;
 mod meta;
 mod native;
 mod parameters;
+pub mod published;
 mod references;
 mod result;
 mod row_checks;
@@ -164,7 +166,7 @@ impl Engine {
     /// # Errors
     /// `Storage` where the warehouse cannot be read.
     pub async fn table_names(&self) -> Result<Vec<(TableId, TableKind)>> {
-        self.shared.sandbox.refresh().await?;
+        self.shared.refresh().await?;
         let mut names = Vec::new();
         for schema in self.schemas() {
             for name in self.shared.table_names(&schema) {
@@ -181,7 +183,7 @@ impl Engine {
     /// # Errors
     /// `Model` where a view cannot be planned, `Storage` where the warehouse cannot be read.
     pub async fn tables(&self) -> Result<Vec<TableListing>> {
-        self.shared.sandbox.refresh().await?;
+        self.shared.refresh().await?;
         let mut listings = Vec::new();
         for schema in self.schemas() {
             for name in self.shared.table_names(&schema) {
@@ -206,7 +208,7 @@ impl Engine {
     pub async fn table_as(&self, id: &TableId, types: WireTypes) -> Result<TableListing> {
         let provider = self.shared.provider(id).await?;
         let schema = types.schema(&provider.schema());
-        let model = self.shared.models.get(id);
+        let model = self.shared.models.get(&published::described_by(id));
         let contract = Contract::get().table(&id.schema, &id.name);
         let (description, key) = match (model, contract) {
             (Some(model), _) if !model.sidecar.description.is_empty() => {
@@ -224,7 +226,8 @@ impl Engine {
                     table.columns.iter().find(|column| column.name == name).map(|column| column.description.clone())
                 })
             };
-            of_model.or_else(of_contract).unwrap_or_default()
+            let own = || published::own_column(id, name).map(str::to_owned);
+            of_model.or_else(of_contract).or_else(own).unwrap_or_default()
         };
         let column_descriptions = schema.fields().iter().map(|field| describe(field.name())).collect();
         let is_view = self.shared.kind(id) == TableKind::View;

@@ -13,6 +13,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::information::Information;
 use super::native::NativeTable;
+use super::published::PUBLISHED;
 use super::sandbox::SANDBOX;
 use super::state::Shared;
 use super::{CATALOG, TableKind, attribution_function, faults, gate, meta};
@@ -128,6 +129,9 @@ fn external(error: Error) -> DataFusionError {
 pub(super) async fn make(shared: &Arc<Shared>, id: &TableId) -> Result<Option<Arc<dyn TableProvider>>> {
     if id.schema == SANDBOX {
         return shared.sandbox.provider(shared, &id.name).await;
+    }
+    if id.schema == PUBLISHED {
+        return shared.published.provider(shared, &id.name).await;
     }
     if id.schema == "meta" {
         return Ok(meta::table(&id.name, Arc::downgrade(shared)));

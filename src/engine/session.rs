@@ -22,6 +22,7 @@ use super::wire_types::{WireTypes, wire_schema};
 use super::{CATALOG, DEFAULT_SCHEMA, attribution_function, faults, parameters, row_checks, table_functions};
 use crate::auth::ANONYMOUS;
 use crate::catalog::TableId;
+use crate::catalog::snapshot::Snapshot;
 use crate::config::settings::{SETTINGS, Settings};
 use crate::domain::names::nearest;
 use crate::error::{Error, ErrorKind, Result};
@@ -35,6 +36,8 @@ pub struct Session {
     pub(super) schema: String,
     user: Arc<str>,
     wire_types: WireTypes,
+    /// The files that all queries read; `None` is those that there are when a query is planned.
+    files: Option<Arc<Snapshot>>,
 }
 
 /// What a text of SQL came to.
@@ -63,19 +66,32 @@ pub struct Statement {
 impl Session {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let settings = shared.config.settings.clone();
+        let schema = DEFAULT_SCHEMA.to_owned();
         let wire_types = WireTypes::default();
-        Self { shared, settings, schema: DEFAULT_SCHEMA.to_owned(), user: ANONYMOUS.into(), wire_types }
+        Self { shared, settings, schema, user: ANONYMOUS.into(), wire_types, files: None }
     }
 
-    /// Returns the session with "now" read once: all its queries look at the world of one instant.
-    pub(super) fn at_one_instant(mut self) -> Self {
+    /// Returns the session with "now" read once, and the files listed once: all its queries look at the world of one
+    /// instant.
+    pub fn at_one_instant(mut self) -> Self {
         self.settings = self.settings.at(self.shared.clock.now_micros());
+        self.files = Some(self.snapshot());
         self
     }
 
     /// Returns the session as that of a user, whom SQL knows as `current_user`.
     pub fn of_user(self, name: &str) -> Self {
         Self { user: name.into(), ..self }
+    }
+
+    /// Returns the files that a query reads.
+    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+        self.files.clone().unwrap_or_else(|| Arc::new(Snapshot::new(Arc::clone(&self.shared.catalog))))
+    }
+
+    /// Returns the state of one query.
+    pub(super) fn state(&self) -> SessionState {
+        self.shared.query_state(&self.settings, &self.schema, &self.user, self.snapshot())
     }
 
     /// Returns the settings.
@@ -219,11 +235,6 @@ impl Session {
 
     pub(super) async fn check_rows(&self, tables: Vec<TableId>) -> Result<()> {
         row_checks::ensure(&self.shared, &self.state(), tables).await
-    }
-
-    /// Returns the state of one query of this session.
-    pub(super) fn state(&self) -> SessionState {
-        self.shared.query_state(&self.settings, &self.schema, &self.user)
     }
 }
 

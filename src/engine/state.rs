@@ -21,6 +21,7 @@ use super::attribution_function::AttributionFunction;
 use super::branches::BranchesInTurn;
 use super::conditions::optimizer_rules;
 use super::memory::QueryMemory;
+use super::published::{PUBLISHED, Pin, Published};
 use super::row_checks::Checked;
 use super::sandbox::{SANDBOX, Sandbox};
 use super::schemas::{self, TopLevel};
@@ -89,6 +90,7 @@ pub(super) struct Shared {
     pub(super) models: ModelSet,
     pub(super) checked: Checked,
     pub(super) sandbox: Sandbox,
+    pub(super) published: Published,
     views: Mutex<HashMap<TableId, Arc<dyn TableProvider>>>,
     base: SessionState,
 }
@@ -124,16 +126,22 @@ impl Shared {
             }
             base.register_udtf(attribution_function::NAME, Arc::new(AttributionFunction::new(Weak::clone(shared))));
             let checked = Checked::open(config.warehouse.folder());
-            Self { config, clock, catalog: Arc::new(catalog), models, checked, sandbox, views: Mutex::default(), base }
+            let (catalog, published) = (Arc::new(catalog), Published::open(sandbox.lake()));
+            Self { config, clock, catalog, models, checked, sandbox, published, views: Mutex::default(), base }
         })
     }
 
     /// Returns the state of one query: its settings, with `as_of` read once, the schema of names that have none, who
-    /// asks, and its own snapshot of the files.
-    pub(super) fn query_state(&self, settings: &Settings, schema: &str, user: &Arc<str>) -> SessionState {
+    /// asks, the files that it reads, and the one version of what is published.
+    pub(super) fn query_state(
+        &self,
+        settings: &Settings,
+        schema: &str,
+        user: &Arc<str>,
+        snapshot: Arc<Snapshot>,
+    ) -> SessionState {
         let now_micros = self.clock.now_micros();
-        let snapshot = Snapshot::new(Arc::clone(&self.catalog));
-        let mut config = self.base.config().clone().with_extension(Arc::new(snapshot));
+        let mut config = self.base.config().clone().with_extension(snapshot).with_extension(Arc::new(Pin::default()));
         schema.clone_into(&mut config.options_mut().catalog.default_schema);
         config.options_mut().extensions.insert(SessionUser(Arc::clone(user)));
         let properties = ExecutionProps::new()
@@ -174,14 +182,25 @@ impl Shared {
         }
     }
 
-    /// Returns the names in a schema; those of the sandbox as of the last look at it.
+    /// Looks at what may change at any time, so that its names can be listed.
+    ///
+    /// # Errors
+    /// `Storage` where the warehouse cannot be read.
+    pub(super) async fn refresh(&self) -> Result<()> {
+        self.sandbox.refresh().await?;
+        self.published.refresh().await
+    }
+
+    /// Returns the names in a schema; those of the warehouse as of the last look at it.
     pub(super) fn table_names(&self, schema: &str) -> Vec<String> {
         let of_models = self.models.iter().filter(|model| model.id.schema == schema).map(|model| model.id.name.clone());
         let of_sources =
             self.catalog.tables().filter(|table| table.id.schema == schema).map(|table| table.id.name.clone());
-        let of_meta = super::meta::TABLES.iter().filter(|_| schema == "meta").map(|(name, _)| (*name).to_owned());
+        let of_meta = super::meta::tables().filter(|_| schema == "meta").map(|(name, _)| (*name).to_owned());
         let of_users = if schema == SANDBOX { self.sandbox.names() } else { BTreeMap::new() };
-        let names: BTreeSet<String> = of_models.chain(of_sources).chain(of_meta).chain(of_users.into_keys()).collect();
+        let of_ledger = if schema == PUBLISHED { self.published.names() } else { Vec::new() };
+        let names: BTreeSet<String> =
+            of_models.chain(of_sources).chain(of_meta).chain(of_users.into_keys()).chain(of_ledger).collect();
         names.into_iter().collect()
     }
 
@@ -229,8 +248,8 @@ impl Shared {
                 None => error.with_hint("topline tables lists what there is"),
             });
         };
-        if id.schema == SANDBOX {
-            // A user may change it at any time.
+        if id.schema == SANDBOX || id.schema == PUBLISHED {
+            // It may change at any time.
             return Ok(provider);
         }
         let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! Table functions that stand for a query: `explain_metric`, `metric_by` and `parts_law`.
+//! Table functions that stand for a query: `explain_metric`, `metric_by`, `parts_law`, `as_of_version` and `as_of_time`.
 //!
 //! A call is replaced by its query before the statement is planned. So it reads what it reads like any other query, with
 //! the settings of the session, and the rows of its sources are checked.
@@ -11,12 +11,16 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::gate;
+use super::published::PUBLISHED;
 use super::state::Shared;
+use crate::domain::names::is_identifier;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::parts::{Filter, Measure, day_of};
 
 /// The functions with their arguments; those in brackets may be left out.
-const CALLS: [(&str, &str); 3] = [
+const CALLS: [(&str, &str); 5] = [
+    ("as_of_time", "as_of_time('METRIC', 'INSTANT')"),
+    ("as_of_version", "as_of_version('METRIC', VERSION)"),
     ("explain_metric", "explain_metric('METRIC', 'PERIOD' [, 'FILTER'])"),
     ("metric_by", "metric_by('METRIC', 'DIMENSION' [, 'FILTER'])"),
     ("parts_law", "parts_law('METRIC')"),
@@ -76,7 +80,8 @@ fn alias_of(function: &str) -> TableAlias {
 
 /// Returns the arguments of a call, each a text; the third of three may be left out or NULL.
 fn texts(arguments: &[FunctionArg], call: &str) -> Result<Vec<Option<String>>> {
-    let texts: Option<Vec<_>> = arguments.iter().map(text).collect();
+    let takes_number = call.contains("VERSION");
+    let texts: Option<Vec<_>> = arguments.iter().map(|argument| text(argument, takes_number)).collect();
     let takes_one = !call.contains(',');
     texts
         .filter(|texts| match texts.as_slice() {
@@ -84,13 +89,17 @@ fn texts(arguments: &[FunctionArg], call: &str) -> Result<Vec<Option<String>>> {
             [Some(_), Some(_)] | [Some(_), Some(_), _] => !takes_one,
             _ => false,
         })
-        .ok_or_else(|| Error::new(ErrorKind::Argument, format!("expected {call}, each argument a text in quotes")))
+        .ok_or_else(|| {
+            let and = if takes_number { "the metric in quotes" } else { "each argument a text in quotes" };
+            Error::new(ErrorKind::Argument, format!("expected {call}, {and}"))
+        })
 }
 
-fn text(argument: &FunctionArg) -> Option<Option<String>> {
+fn text(argument: &FunctionArg, takes_number: bool) -> Option<Option<String>> {
     let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = argument else { return None };
     match &value.value {
         ast::Value::SingleQuotedString(text) => Some(Some(text.clone())),
+        ast::Value::Number(number, _) if takes_number => Some(Some(number.clone())),
         ast::Value::Null => Some(None),
         _ => None,
     }
@@ -99,6 +108,9 @@ fn text(argument: &FunctionArg) -> Option<Option<String>> {
 fn query_of(shared: &Shared, function: &str, arguments: &[Option<String>]) -> Result<Box<ast::Query>> {
     let argument = |place: usize| arguments.get(place).and_then(Option::as_deref);
     let (name, second) = (argument(0).unwrap_or_default(), argument(1).unwrap_or_default());
+    if function.starts_with("as_of_") {
+        return published(function, name, second);
+    }
     let mut problems = Vec::new();
     let day = match function {
         "explain_metric" => day_of(second).unwrap_or_else(|problem| {
@@ -136,6 +148,31 @@ fn query_of(shared: &Shared, function: &str, arguments: &[Option<String>]) -> Re
         return query(&format!("select * from ({sql}) as records_of_nothing where false"));
     }
     query(&sql)
+}
+
+/// Returns the query of what was published of a metric.
+fn published(function: &str, metric: &str, at: &str) -> Result<Box<ast::Query>> {
+    let is_right = if function == "as_of_version" {
+        at.parse::<u64>().is_ok()
+    } else {
+        chrono::DateTime::parse_from_rfc3339(at).is_ok()
+    };
+    let mut problems = Vec::new();
+    if !is_identifier(metric) {
+        problems.push(format!("expected the name of a metric, found \"{metric}\""));
+    }
+    if !is_right {
+        let expected = if function == "as_of_version" {
+            "a version such as 12"
+        } else {
+            "an instant such as 2026-11-01T00:00:00Z"
+        };
+        problems.push(format!("expected {expected}, found \"{at}\""));
+    }
+    if !problems.is_empty() {
+        return Err(of_problems(problems));
+    }
+    query(&format!("select * from {PUBLISHED}.\"{metric}@{at}\""))
 }
 
 fn of_problems(mut problems: Vec<String>) -> Error {

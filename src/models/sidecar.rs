@@ -59,6 +59,17 @@ pub struct Sidecar {
     pub each: Option<Each>,
     /// The view by month of the same schema whose select this one's is, with weeks for months; it has none of its own.
     pub weeks_of: Option<String>,
+    /// How the view is published, where its period does not say it.
+    pub publish: Option<PublishEntry>,
+}
+
+/// How a view is published.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishEntry {
+    /// SQL for the month with which a row is published, its first day: the one after which the row does not change by
+    /// waiting.
+    pub month: String,
 }
 
 /// The entry of a rule.

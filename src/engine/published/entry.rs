@@ -1,0 +1,175 @@
+//! What stands in the ledger: each entry is a deed, and the whole state of what is published after it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The month of views that have no period, which are published whole.
+pub const WHOLE: &str = "all";
+
+/// An entry of the ledger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The number, from 0.
+    pub number: u64,
+    /// The run that wrote it.
+    pub run_id: String,
+    /// When, in microseconds since 1970-01-01 UTC.
+    pub at_micros: i64,
+    /// What was done.
+    pub event: Event,
+    /// What is published from then on.
+    pub state: State,
+}
+
+/// A deed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// Months were published.
+    Published(Publication),
+    /// Laws were broken, so that nothing was published.
+    Held(Hold),
+    /// A run came to nothing.
+    Failed {
+        /// The metrics that it was about.
+        metrics: Vec<String>,
+        /// What was wrong.
+        error: String,
+    },
+    /// A month was closed.
+    Closed(Decision),
+    /// A closed month was opened again.
+    Reopened(Decision),
+}
+
+/// What a run published.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Publication {
+    /// The instant at which it looked at the world, in microseconds since 1970-01-01 UTC.
+    pub as_of_micros: i64,
+    /// The metrics of which something was found that had not been recorded before.
+    pub metrics: Vec<PublishedMetric>,
+    /// The published numbers that changed.
+    pub restatements: u64,
+}
+
+/// What a run published of a metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PublishedMetric {
+    /// The metric.
+    pub metric: String,
+    /// Months that were published for the first time.
+    pub new: Vec<String>,
+    /// Months of which a number changed.
+    pub restated: Vec<String>,
+    /// Closed months of which a number would have changed.
+    pub pending: Vec<String>,
+    /// Months that were written again although no number changed.
+    pub rewritten: Vec<String>,
+}
+
+/// Why a run was held.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hold {
+    /// The instant at which it looked at the world, in microseconds since 1970-01-01 UTC.
+    pub as_of_micros: i64,
+    /// The metrics that it was about.
+    pub metrics: Vec<String>,
+    /// The laws that are broken.
+    pub broken: Vec<BrokenLaw>,
+}
+
+/// A law that is broken.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BrokenLaw {
+    /// The metric.
+    pub metric: String,
+    /// The law.
+    pub law: String,
+    /// The rows that break it; `None` where its query cannot be answered.
+    pub rows: Option<u64>,
+    /// The first of them, or why there is no answer.
+    pub examples: Vec<String>,
+}
+
+/// A decision about a month.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The month: `2026-03`.
+    pub month: String,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub by: String,
+}
+
+/// What is published.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The tables, by the metric's name.
+    pub tables: BTreeMap<String, TableState>,
+    /// The months that are closed, with the numbers of the entries that closed them.
+    pub closed: BTreeMap<String, u64>,
+    /// The rows of closed months that would change, by month and metric.
+    pub pending: BTreeMap<String, BTreeMap<String, u64>>,
+    /// The version of the table of restatements; `None` while there was none.
+    pub restatements: Option<u64>,
+}
+
+/// What is published of a metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TableState {
+    /// The version of its Delta table.
+    pub version: u64,
+    /// What the months were computed of.
+    pub bases: Vec<Basis>,
+    /// What all months that were due had last been computed of; `None` where some are open.
+    pub covered: Option<Basis>,
+    /// The months: `2026-03`, or [`WHOLE`].
+    pub months: BTreeMap<String, MonthState>,
+}
+
+/// A published month of a metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MonthState {
+    /// What its rows add up to, whatever their order.
+    pub digest: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Which of the bases it was computed of.
+    pub basis: usize,
+    /// The entry with which its rows became visible.
+    pub entry: u64,
+}
+
+/// What numbers were computed of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Basis {
+    /// The instant at which the world was looked at, in microseconds since 1970-01-01 UTC.
+    pub as_of_micros: i64,
+    /// The hash of the list of files.
+    pub inputs: String,
+    /// The hash of the SQL of the metric and of all that it reads.
+    pub sql: String,
+    /// The hash of the settings.
+    pub settings: String,
+}
+
+impl TableState {
+    /// Returns the state of a table whose months were computed of different things.
+    pub fn of(version: u64, covered: Option<Basis>, months: BTreeMap<String, (MonthState, Basis)>) -> Self {
+        let mut bases: Vec<Basis> = months.values().map(|(_, basis)| basis.clone()).collect();
+        bases.sort();
+        bases.dedup();
+        let place = |basis: &Basis| bases.iter().position(|known| known == basis).unwrap_or_default();
+        let months =
+            months.into_iter().map(|(month, (state, basis))| (month, MonthState { basis: place(&basis), ..state }));
+        Self { version, covered, months: months.collect(), bases }
+    }
+
+    /// Returns what a month was computed of; `None` where it is not published.
+    pub fn basis(&self, month: &str) -> Option<&Basis> {
+        self.bases.get(self.months.get(month)?.basis)
+    }
+}
