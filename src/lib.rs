@@ -9,7 +9,7 @@
 //! | floor | modules | owns |
 //! | --- | --- | --- |
 //! | 5 serving | [`cli`], [`flight`] | protocols, text |
-//! | 4 engine | [`engine`] | sessions, limits, running a query, row checks |
+//! | 4 engine | [`engine`], then [`publish`] | sessions, limits, running a query, row checks; months that do not move |
 //! | 3 meaning | [`models`], then [`metrics`] | SQL files and their order; what a metric is |
 //! | 2 catalog | [`catalog`] | the contract that source tables are held against |
 //! | 1 storage | [`sources`], [`sample`], [`functions`], [`auth`], then [`lake`] | Parquet in, the synthetic company, native functions, who calls, Delta tables |
@@ -24,6 +24,7 @@
 //! - **MRR**: monthly recurring revenue. **Movement**: what changed of an entity's MRR within a month.
 //! - **NRR**, **GRR**: net and gross revenue retention: what is left of last month's MRR, with and without expansion.
 //! - **as_of**: the instant at which a query looks at the world; later facts do not exist for it.
+//! - **published**: a month of a metric as it was computed once; it changes by a **restatement**, which is recorded.
 //! - **spine**: the months that a view has rows for, whether anything happened in them or not.
 
 pub mod auth;
@@ -38,6 +39,7 @@ pub mod functions;
 pub mod lake;
 pub mod metrics;
 pub mod models;
+pub mod publish;
 pub mod sample;
 pub mod sources;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The floor of each module: a file imports from floors below its own only.
-const FLOORS: [(&str, u8); 16] = [
+const FLOORS: [(&str, u8); 17] = [
     ("error", 0),
     ("domain", 1),
     ("config", 2),
@@ -17,6 +17,7 @@ const FLOORS: [(&str, u8); 16] = [
     ("models", 30),
     ("metrics", 31),
     ("engine", 40),
+    ("publish", 45),
     ("flight", 50),
     ("cli", 60),
     ("lib", 70),

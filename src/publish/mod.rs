@@ -1,0 +1,119 @@
+//! Publishing: months of metrics as tables that do not move, with a record of every number that later did.
+//!
+//! A run looks at the world of one instant, computes, checks, writes files that nobody sees, commits them to Delta tables
+//! in versions that nobody reads, and then adds one entry to the ledger, which is when all of it becomes visible. Whatever
+//! ends a run before that leaves no trace in what is published; of two runs that began from the same entry one gets the
+//! next number, and the other begins anew. Must not know protocols and terminals. Start at [`materialize`]; `run` is its
+//! order of events, `compute` the rows of a metric, `outcome` what became of its months.
+
+mod basis;
+mod closing;
+mod compute;
+mod digest;
+mod outcome;
+mod restating;
+mod run;
+mod verification;
+mod view;
+
+use std::collections::BTreeMap;
+
+use crate::domain::month::Month;
+use crate::domain::names::nearest;
+use crate::engine::Engine;
+use crate::engine::published::entry::BrokenLaw;
+use crate::error::{Error, ErrorKind, Result};
+use crate::metrics::SCHEMA;
+pub use closing::{close, reopen};
+pub use outcome::Outcome;
+pub use run::materialize;
+pub use verification::{Finding, Verdict, verify};
+
+/// What is to be published.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The metrics; none are all whose tables there are.
+    pub metrics: Vec<String>,
+    /// The months.
+    pub months: Months,
+    /// What becomes of months that did not change.
+    pub unchanged: Unchanged,
+}
+
+/// Which months are to be published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Months {
+    /// All that have ended, where anything changed of which they are computed.
+    Due,
+    /// From the first to the second, both included, whether anything changed or not.
+    Between(Month, Month),
+}
+
+/// What becomes of months that did not change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unchanged {
+    /// Nothing.
+    IsKept,
+    /// They are computed and written again.
+    IsRewritten,
+}
+
+/// What a run is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// Computing a metric, so many of so many being done.
+    Computing(&'a str, usize, usize),
+    /// Trying a law of a metric.
+    Checking(&'a str, &'a str),
+    /// Writing what becomes visible.
+    Publishing,
+    /// Beginning anew, because files or what is published changed meanwhile.
+    BeginningAnew,
+}
+
+/// Told of every step.
+pub type Progress<'a> = &'a (dyn Fn(Step<'_>) + Send + Sync);
+
+/// What a run did.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// The version that it added; `None` where there was nothing to add.
+    pub version: Option<u64>,
+    /// The instant at which it looked at the world, in microseconds since 1970-01-01 UTC.
+    pub as_of_micros: i64,
+    /// The metrics with what became of their months; one of which nothing changed has none.
+    pub metrics: BTreeMap<String, BTreeMap<String, Outcome>>,
+    /// Published numbers that changed.
+    pub restatements: u64,
+    /// The laws that held it.
+    pub broken: Vec<BrokenLaw>,
+}
+
+/// Returns the names of the metrics that are asked for; without any, those of all whose tables there are.
+///
+/// # Errors
+/// `NotFound` with every name that no view has.
+fn metrics_of(engine: &Engine, wanted: &[String]) -> Result<Vec<String>> {
+    let missing = engine.missing_tables();
+    let views = || engine.models().iter().filter(|model| model.id.schema == SCHEMA);
+    if wanted.is_empty() {
+        let is_there = |needs: &[String]| !needs.iter().any(|need| missing.contains(need));
+        let there = views().filter(|model| is_there(&model.sidecar.needs));
+        return Ok(there.map(|model| model.id.name.clone()).collect());
+    }
+    let mut problems = Vec::new();
+    for name in wanted.iter().filter(|name| !views().any(|model| model.id.name == **name)) {
+        let near = nearest(name, views().map(|model| model.id.name.as_str()));
+        let hint = near.map_or_else(String::new, |near| format!("; hint: did you mean \"{near}\"?"));
+        problems.push(format!("view \"{SCHEMA}.{name}\" does not exist{hint}"));
+    }
+    match Error::list(ErrorKind::NotFound, "metrics that do not exist", problems) {
+        Some(error) => Err(error),
+        None => Ok(wanted.to_vec()),
+    }
+}
+
+/// Returns the value of the column by which files are divided, for a month.
+fn partition_of(month: &str) -> String {
+    format!("{month}-01")
+}

@@ -1,0 +1,163 @@
+//! Which published numbers changed: a row for each in the table of restatements.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Date32Array, Float64Array, StringArray, TimestampMicrosecondArray};
+use arrow::record_batch::RecordBatch;
+
+use super::basis::{self, Observation};
+use super::run::Run;
+use super::view::View;
+use crate::domain::month::Month;
+use crate::engine::comparison::{Cell, Changes};
+use crate::engine::published::entry::Basis;
+use crate::engine::published::{OWN_FOLDER, RESTATEMENTS, restatements};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::{Lake, NewFile, Part, Table, TableWriter};
+
+/// Restatements that are held in memory before they are written.
+const CELLS_HELD_MAX: usize = 8_192;
+
+/// Why numbers changed.
+#[derive(Debug, Clone)]
+pub(super) struct Cause {
+    reason: String,
+    files: Option<String>,
+}
+
+impl Cause {
+    /// Returns why numbers are others than those that were computed of something else.
+    ///
+    /// # Errors
+    /// `Storage` where the warehouse cannot be read.
+    pub(super) async fn of(lake: &Lake, before: Option<&Basis>, now: &Observation) -> Result<Self> {
+        let Some(before) = before else { return Ok(Self { reason: String::new(), files: None }) };
+        let reason = basis::reason(before, &now.basis);
+        let files = if before.inputs == now.basis.inputs {
+            None
+        } else {
+            Some(basis::files_between(&basis::recorded_files(lake, before).await?, &now.files))
+        };
+        Ok(Self { reason, files })
+    }
+}
+
+/// The published numbers that changed, as far as a run has found any.
+#[derive(Default)]
+pub(super) struct Restated {
+    writer: Option<TableWriter>,
+    /// How many there are.
+    pub cells: u64,
+}
+
+impl Restated {
+    /// Returns the files that hold them, with how many they hold; `None` where there are none.
+    ///
+    /// # Errors
+    /// `Storage` where they cannot be written.
+    pub(super) async fn finish(self) -> Result<Option<(Vec<NewFile>, u64)>> {
+        match self.writer {
+            Some(writer) => writer.finish().await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+/// A month that may have changed.
+pub(super) struct Restating<'a> {
+    pub view: &'a View,
+    pub table: &'a Table,
+    /// The columns that the published rows have.
+    pub old_columns: &'a [String],
+    pub cause: Cause,
+}
+
+impl Restating<'_> {
+    /// Compares two versions of a month, and takes down what changed unless the month is closed.
+    ///
+    /// Returns how many rows changed.
+    ///
+    /// # Errors
+    /// `Storage` where files cannot be read or written.
+    pub(super) async fn compare(
+        &self,
+        run: &Run<'_>,
+        restated: &mut Restated,
+        month: &str,
+        (old, new): (&[Part], &[Part]),
+    ) -> Result<u64> {
+        let mut changes = self.changes(run, old, new).await?;
+        let is_closed = run.state.closed.contains_key(month);
+        let (mut rows, mut held) = (0, Vec::new());
+        while let Some(found) = changes.next().await? {
+            rows += 1;
+            if is_closed {
+                continue;
+            }
+            restated.cells += found.len() as u64;
+            held.extend(found);
+            if held.len() >= CELLS_HELD_MAX {
+                self.write(run, restated, month, &held).await?;
+                held.clear();
+            }
+        }
+        if !held.is_empty() {
+            self.write(run, restated, month, &held).await?;
+        }
+        Ok(rows)
+    }
+
+    async fn changes(&self, run: &Run<'_>, old: &[Part], new: &[Part]) -> Result<Changes> {
+        let is_common = |name: &String| self.old_columns.contains(name);
+        let columns: Vec<String> = self.view.columns().into_iter().filter(is_common).collect();
+        // Rows of two keys are told apart by all that they have.
+        let key = if self.view.key.iter().all(is_common) { self.view.key.clone() } else { columns.clone() };
+        let schema = self.view.table_columns().schema;
+        let before = run.session.rows_in_order(self.table.reader_of(&schema, old)?, &columns, &key).await?;
+        let after = run.session.rows_in_order(self.table.reader_of(&schema, new)?, &columns, &key).await?;
+        Changes::start(before, after, key.len()).await
+    }
+
+    async fn write(&self, run: &Run<'_>, restated: &mut Restated, month: &str, cells: &[Cell]) -> Result<()> {
+        let rows = self.rows(run, month, cells)?;
+        if restated.writer.is_none() {
+            let table = run.engine.warehouse().table(OWN_FOLDER, RESTATEMENTS)?;
+            restated.writer = Some(table.writer(&restatements(), Vec::new()));
+        }
+        match &mut restated.writer {
+            Some(writer) => writer.write(&rows).await,
+            None => Ok(()),
+        }
+    }
+
+    fn rows(&self, run: &Run<'_>, month: &str, cells: &[Cell]) -> Result<RecordBatch> {
+        let count = cells.len();
+        let same = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text; count])) };
+        let texts = |text: &dyn Fn(&Cell) -> Option<String>| -> ArrayRef {
+            Arc::new(cells.iter().map(text).collect::<StringArray>())
+        };
+        let day = month.parse::<Month>().ok().map(Month::first_day);
+        let columns: Vec<ArrayRef> = vec![
+            same(&self.view.metric),
+            texts(&|cell| Some(key_text(self.view, cell))),
+            texts(&|cell| Some(cell.column.clone())),
+            texts(&|cell| cell.before.clone()),
+            texts(&|cell| cell.after.clone()),
+            same(&self.cause.reason),
+            texts(&|_| self.cause.files.clone()),
+            same(&run.run_id),
+            Arc::new(cells.iter().map(|cell| cell.difference).collect::<Float64Array>()),
+            Arc::new(Date32Array::from(vec![day; count])),
+            Arc::new(TimestampMicrosecondArray::from(vec![run.at_micros; count]).with_timezone("UTC")),
+        ];
+        RecordBatch::try_new(restatements(), columns)
+            .map_err(|cause| Error::new(ErrorKind::Internal, "restatements cannot be written").with_source(cause))
+    }
+}
+
+/// Returns the key of a row without its month: `channel=email, model=linear`.
+pub(super) fn key_text(view: &View, cell: &Cell) -> String {
+    let others = cell.key.iter().filter(|(name, _)| Some(name.as_str()) != view.month_column());
+    let texts = others.map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or("NULL")));
+    texts.collect::<Vec<_>>().join(", ")
+}
