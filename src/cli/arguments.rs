@@ -1,6 +1,7 @@
 //! What may be asked for on the command line.
 
 mod access;
+mod publishing;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,9 +9,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::commands::report::month::Month;
 use super::output::format::Format;
+use crate::domain::month::Month;
 pub(super) use access::{TokenArguments, TokenCommand, UserArguments, UserCommand};
+pub(super) use publishing::{CloseArguments, MaterializeArguments, VerifyArguments};
 
 /// The revenue warehouse in one binary: CRM, billing and campaign Parquet in, trusted RevOps metrics out.
 ///
@@ -23,6 +25,7 @@ Examples:
   topline query \"select month, nrr from nrr\"       any question in SQL
   topline explain nrr --month 2026-09              which accounts made a number
   topline check                                    whether sources, models and figures are right
+  topline materialize                              publish the months that have ended
   topline serve                                    for BI tools, over Flight SQL
 
 The configuration is --config FILE, else ./topline.toml, else the sample.
@@ -67,6 +70,14 @@ pub(super) enum Command {
     Explain(ExplainArguments),
     /// Compare the metrics of two configurations or model folders
     Diff(DiffArguments),
+    /// Publish months of metrics as tables that do not move
+    Materialize(MaterializeArguments),
+    /// Close a month: its published numbers stay as they are
+    Close(CloseArguments),
+    /// Open a closed month again
+    Reopen(CloseArguments),
+    /// Hold published months against what was recorded, and compute them again
+    Verify(VerifyArguments),
     /// Print the physical plan of a query
     ExplainPlan(ExplainPlanArguments),
     /// Check configuration, sources, models and the laws of views, and list every problem

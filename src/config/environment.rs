@@ -20,6 +20,8 @@ pub struct Environment {
     pub log: Option<String>,
     /// Whether `NO_COLOR` is set.
     pub is_colourless: bool,
+    /// The name of the user, as the system has it.
+    pub user: Option<String>,
 }
 
 impl Environment {
@@ -37,6 +39,7 @@ impl Environment {
             match name.as_str() {
                 "TOPLINE_LOG" => environment.log = Some(value),
                 "NO_COLOR" => environment.is_colourless = !value.is_empty(),
+                "USER" | "USERNAME" => environment.user = Some(value),
                 _ if name.starts_with(PREFIX) && !RESERVED.contains(&name.as_str()) => {
                     environment.overrides.push((name, value));
                 }

@@ -17,6 +17,7 @@ mod models;
 mod parts;
 mod playbooks;
 mod project;
+mod publish;
 mod rules;
 mod sandbox;
 mod serving;

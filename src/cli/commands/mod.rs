@@ -1,17 +1,20 @@
 //! A command in each file: arguments in, what it says out.
 
 pub(super) mod check;
+pub(super) mod close;
 pub(super) mod completion;
 pub(super) mod describe;
 pub(super) mod diff;
 pub(super) mod explain;
 pub(super) mod explain_plan;
+pub(super) mod materialize;
 pub(super) mod query;
 pub(super) mod report;
 pub(super) mod sample;
 pub(super) mod serve;
 pub(super) mod tables;
 pub(super) mod user;
+pub(super) mod verify;
 
 use crate::cli::arguments::Command;
 use crate::cli::stop::{Ending, Stop};
@@ -36,6 +39,10 @@ pub(super) async fn run(command: Command, config: Result<Config>, terminal: Term
         Command::Describe(arguments) => describe::run(&Engine::open(config?).await?, &arguments, &terminal).await,
         Command::User(arguments) => user::run(config, arguments, &terminal),
         Command::Token(arguments) => user::run_token(config, arguments, &terminal),
+        Command::Materialize(arguments) => materialize::run(&Engine::open(config?).await?, &arguments, &terminal).await,
+        Command::Close(arguments) => close::close(&Engine::open(config?).await?, &arguments, &terminal).await,
+        Command::Reopen(arguments) => close::reopen(&Engine::open(config?).await?, &arguments, &terminal).await,
+        Command::Verify(arguments) => verify::run(&Engine::open(config?).await?, &arguments, &terminal).await,
         Command::Serve(_) | Command::Sample(_) | Command::Completion(_) => {
             Err(Error::new(ErrorKind::Internal, "this command is not run this way").into())
         }

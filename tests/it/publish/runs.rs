@@ -1,0 +1,46 @@
+//! Runs that publish nothing: held ones and failed ones.
+
+use super::{PAID, Shop, publish, rows, try_publish};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_law_holds_the_run_and_the_last_good_months_stay() {
+    let shop = Shop::new();
+    let engine = shop.open().await;
+    publish(&engine, &PAID).await;
+    shop.pay_late(95_000);
+    let report = publish(&engine, &PAID).await;
+    let broken: Vec<_> = report.broken.iter().map(|law| (law.law.as_str(), law.rows)).collect();
+    assert_eq!(broken, [("nobody_pays_a_thousand", Some(1))]);
+    let months = "select sum(paid) from published.paid union all select sum(collected) from published.revenue";
+    assert_eq!(rows(&engine, months).await, ["300.00", "300.00"], "the other metric is held too");
+    let held = "select version, kind, metrics, reason from meta.runs where kind = 'held'";
+    assert_eq!(
+        rows(&engine, held).await,
+        [
+            "1 | held | paid, revenue | nobody_pays_a_thousand of paid is broken, 1 rows: month = 2026-02-01, paid = 1050.00"
+        ]
+    );
+    let before = shop.listing();
+    publish(&engine, &PAID).await;
+    assert_eq!(shop.listing(), before, "what is known is recorded once, and leaves no file");
+    shop.pay_late(5_000);
+    assert!(publish(&engine, &PAID).await.broken.is_empty());
+    assert_eq!(rows(&engine, months).await, ["350.00", "350.00"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_fails_is_recorded_once() {
+    let shop = Shop::new();
+    let engine = shop.open().await;
+    publish(&engine, &PAID).await;
+    shop.project.bytes("billing/payments/late.parquet", b"PAR1");
+    for _ in 0..2 {
+        let error = try_publish(&engine, &PAID).await.expect_err("the file is broken");
+        assert!(error.message().starts_with("billing/payments/late.parquet: not a Parquet file"), "{error}");
+    }
+    let failed = rows(&engine, "select version, kind, metrics from meta.runs where kind = 'failed'").await;
+    assert_eq!(failed, ["1 | failed | paid, revenue"]);
+    assert_eq!(rows(&engine, "select count(*) from published.paid").await, ["3"]);
+    shop.pay_late(5_000);
+    assert_eq!(publish(&engine, &PAID).await.version, Some(2));
+}
