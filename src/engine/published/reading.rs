@@ -9,7 +9,7 @@ use datafusion::logical_expr::{LogicalPlanBuilder, ident};
 use super::entry::Entry;
 use crate::catalog::TableId;
 use crate::config::settings::Settings;
-use crate::engine::result::wire_schema;
+use crate::engine::wire_schema;
 use crate::engine::{Engine, QueryStream, Session, Statement, faults};
 use crate::error::Result;
 use crate::lake::{Lake, LakeTable, Ledger};
