@@ -9,6 +9,7 @@ use datafusion::logical_expr::{LogicalPlanBuilder, ident};
 use super::entry::Entry;
 use crate::catalog::TableId;
 use crate::config::settings::Settings;
+use crate::engine::stop::Stop;
 use crate::engine::wire_schema;
 use crate::engine::{Engine, QueryStream, Session, Statement, faults};
 use crate::error::Result;
@@ -81,7 +82,8 @@ impl Session {
             .map_err(faults::of_query)?;
         let schema = wire_schema(plan.schema().as_arrow());
         let (shared, state) = (Arc::clone(&self.shared), self.state());
-        Statement { shared, state, plan, schema, reads: Vec::new(), write: None }.execute_up_to(None, None).await
+        let (reads, write, stop) = (Vec::new(), None, Stop::default());
+        Statement { shared, state, plan, schema, reads, write, stop }.execute_up_to(None, None).await
     }
 
     /// Returns the files of every source table among these, by table; one that is missing has none.
