@@ -2,7 +2,7 @@
 //!
 //! A table's own log says nothing about what is published: readers take the versions that one entry names, so that all
 //! tables change at the same moment, and a query looks at one entry for all of them. Writing is not done here. Start at
-//! [`Published::open`]; [`entry`] is what stands in the ledger, `provider` a table as plans read it, `history` what
+//! `Published::open`; [`entry`] is what stands in the ledger, `provider` a table as plans read it, `history` what
 //! `meta` tells of it.
 
 pub mod entry;
