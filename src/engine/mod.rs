@@ -9,6 +9,7 @@ mod attribution_function;
 mod branches;
 pub mod comparison;
 mod conditions;
+mod databases;
 mod faults;
 mod freshness;
 mod gate;

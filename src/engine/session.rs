@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::StringArray;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ParamValues;
@@ -12,6 +11,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use tokio::time::Instant;
 
+use super::databases::databases;
 use super::gate::{self, Allowed};
 use super::result::{QueryStream, deadline_error};
 use super::sandbox::{Write, WriteTicket, behind};
@@ -19,7 +19,7 @@ use super::state::Shared;
 use super::stop::Stop;
 use super::unique_keys::{self, Verdict};
 use super::wire_types::{WireTypes, wire_schema};
-use super::{CATALOG, DEFAULT_SCHEMA, attribution_function, faults, parameters, row_checks, table_functions};
+use super::{DEFAULT_SCHEMA, attribution_function, faults, parameters, row_checks, table_functions};
 use crate::auth::ANONYMOUS;
 use crate::catalog::TableId;
 use crate::catalog::snapshot::Snapshot;
@@ -257,16 +257,6 @@ fn result_schema(state: &SessionState, plan: &LogicalPlan) -> Result<Schema> {
         }
         Err(fault) => Err(faults::of_query(fault)),
     }
-}
-
-fn databases() -> Result<LogicalPlan> {
-    let schema = Arc::new(Schema::new(vec![Field::new("database_name", DataType::Utf8, false)]));
-    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(StringArray::from(vec![CATALOG]))])
-        .map_err(|cause| Error::new(ErrorKind::Internal, "the list of databases cannot be made").with_source(cause))?;
-    let table = datafusion::datasource::MemTable::try_new(schema, vec![vec![batch]]).map_err(faults::of_query)?;
-    LogicalPlanBuilder::scan("databases", datafusion::datasource::provider_as_source(Arc::new(table)), None)
-        .and_then(LogicalPlanBuilder::build)
-        .map_err(faults::of_query)
 }
 
 impl Statement {
