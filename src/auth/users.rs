@@ -8,12 +8,12 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, SecondsFormat};
-use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::random::random_bytes;
 use super::{ANONYMOUS, Secret, password, private_file};
 use crate::domain::clock::Clock;
+use crate::domain::hash::sha256;
 use crate::domain::names::nearest;
 use crate::domain::toml_faults;
 use crate::error::{Error, ErrorKind, Result};
@@ -160,7 +160,7 @@ impl Users {
         let token = Secret::new(format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(random_bytes::<TOKEN_BYTES>()?)));
         let created_at = DateTime::from_timestamp_micros(clock.now_micros()).unwrap_or_default();
         user.tokens.push(Token {
-            sha256: Secret::new(sha256(token.reveal())),
+            sha256: Secret::new(sha256(token.reveal().as_bytes())),
             created_at: created_at.to_rfc3339_opts(SecondsFormat::Secs, WITH_Z),
         });
         Ok(token)
@@ -197,7 +197,7 @@ impl Users {
 
     /// Returns the user of a token.
     pub(super) fn owner(&self, token: &str) -> Option<&str> {
-        self.owners.get(&sha256(token)).map(String::as_str)
+        self.owners.get(&sha256(token.as_bytes())).map(String::as_str)
     }
 
     fn user(&mut self, name: &str) -> Result<&mut User> {
@@ -242,11 +242,6 @@ impl Token {
         let text = self.sha256.reveal();
         text.len() == 64 && text.bytes().all(|letter| letter.is_ascii_digit() || (b'a'..=b'f').contains(&letter))
     }
-}
-
-/// Returns the hash of a text in hexadecimal digits.
-fn sha256(text: &str) -> String {
-    digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Refuses what cannot be a user's name: a login separates it from the password by a colon.

@@ -5,6 +5,7 @@
 pub mod calendar;
 pub mod clock;
 pub mod governance;
+pub mod hash;
 pub mod month;
 pub mod names;
 pub mod toml_faults;

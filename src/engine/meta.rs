@@ -13,7 +13,7 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::freshness::Newest;
-use super::published;
+use super::published::{self, PublishedTable};
 use super::state::Shared;
 use super::wire_types::wire_schema;
 use crate::catalog::TableId;
@@ -56,10 +56,10 @@ pub(super) fn description(id: &TableId) -> String {
 
 /// Returns a table of `meta`.
 pub(super) fn table(name: &str, shared: Weak<Shared>) -> Option<Arc<dyn TableProvider>> {
-    if let Some(table) = published::table(name, Weak::clone(&shared)) {
-        return Some(table);
+    if name == published::RESTATEMENTS {
+        return Some(Arc::new(PublishedTable::of_restatements(shared)));
     }
-    let (name, _) = TABLES.iter().find(|(known, _)| *known == name)?;
+    let (name, _) = tables().find(|(known, _)| *known == name)?;
     Some(Arc::new(MetaTable { name, schema: schema(name), shared }))
 }
 
@@ -80,6 +80,8 @@ fn schema(name: &str) -> SchemaRef {
             flag("is_key"),
         ],
         "freshness" | "lineage" => return origin_schema(name),
+        "published_months" => return published::months(),
+        "runs" => return published::runs(),
         "metrics" => vec![
             text("metric", false),
             text("view", false),
@@ -190,6 +192,8 @@ impl TableProvider for MetaTable {
             "lineage" => lineage(&shared).await?,
             "metrics" => metrics(&shared),
             "models" => models(&shared),
+            "published_months" => published::month_rows(&shared, state).await?,
+            "runs" => published::run_rows(&shared, state).await?,
             "settings" => settings(state),
             _ => sources(&shared).await?,
         };

@@ -3,16 +3,15 @@
 //! A numbered document is how several tables change at the same moment: readers look for the newest, which names a version
 //! of each, and what no document names is not seen by anyone.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
-use sha2::{Digest, Sha256};
 
 use super::Lake;
+use crate::domain::hash::sha256;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Digits of a number in a name: those of the greatest, so that names have the order of their numbers.
@@ -145,14 +144,6 @@ impl Ledger {
     fn place(&self, number: u64) -> Path {
         self.folder.clone().join(format!("{number:0DIGITS$}.json"))
     }
-}
-
-/// Returns the SHA-256 of bytes as a text of 64 digits.
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 async fn read(store: &Arc<dyn ObjectStore>, place: &Path) -> Result<Option<Bytes>> {

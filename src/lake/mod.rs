@@ -31,7 +31,7 @@ use crate::sources::footer::Footers;
 pub use change::{Change, Columns, Commit, Removal, WriteId};
 pub use content::{Content, Part};
 use folder::Folder;
-pub use ledger::{Append, Ledger, sha256};
+pub use ledger::{Append, Ledger};
 pub use leftovers::Ages;
 pub use scan::LakeTable;
 pub use table::{Table, TableVersion};

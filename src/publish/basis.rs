@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::TableId;
 use crate::config::settings::Settings;
+use crate::domain::hash::sha256;
 use crate::engine::published::entry::Basis;
 use crate::engine::{Engine, Session};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{Lake, sha256};
+use crate::lake::Lake;
 use crate::metrics::SCHEMA;
 use crate::sources::FileVersion;
 

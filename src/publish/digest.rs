@@ -9,7 +9,7 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use sha2::{Digest as _, Sha256};
+use ring::digest::{SHA256, digest};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -53,7 +53,8 @@ impl Digest {
     }
 
     fn add_bytes(&mut self, bytes: &[u8]) {
-        let hash = Sha256::digest(bytes);
+        let hash = digest(&SHA256, bytes);
+        let hash = hash.as_ref();
         let half = |from: usize| {
             let mut half = [0; 16];
             half.copy_from_slice(&hash[from..from + 16]);

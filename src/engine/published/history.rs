@@ -1,19 +1,14 @@
 //! What `meta` tells of publishing: runs, restatements, and what is published of each month.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use arrow::record_batch::RecordBatch;
-use async_trait::async_trait;
-use datafusion::catalog::memory::MemorySourceConfig;
-use datafusion::catalog::{Session, TableProvider};
+use datafusion::catalog::Session;
 use datafusion::common::{DataFusionError, Result, internal_err};
-use datafusion::logical_expr::{Expr, TableType};
-use datafusion::physical_plan::ExecutionPlan;
 
 use super::entry::{Entry, Event};
-use super::provider::{Pin, PublishedTable};
+use super::provider::Pin;
 use crate::domain::month::Month;
 use crate::engine::state::Shared;
 use crate::error::Error;
@@ -38,16 +33,6 @@ pub(in crate::engine) const TABLES: [(&str, &str); 3] = [
          reopened. as_of_version('METRIC', version) is the metric as it was then.",
     ),
 ];
-
-/// Returns a table of `meta`; `None` where it is none of these.
-pub(in crate::engine) fn table(name: &str, shared: Weak<Shared>) -> Option<Arc<dyn TableProvider>> {
-    match name {
-        "restatements" => Some(Arc::new(PublishedTable::of_restatements(shared, restatements()))),
-        "published_months" => Some(Arc::new(History { what: What::Months, schema: months(), shared })),
-        "runs" => Some(Arc::new(History { what: What::Runs, schema: runs(), shared })),
-        _ => None,
-    }
-}
 
 fn text(name: &str) -> Field {
     Field::new(name, DataType::Utf8, true)
@@ -82,7 +67,8 @@ pub fn restatements() -> SchemaRef {
     ]))
 }
 
-fn runs() -> SchemaRef {
+/// Returns the columns of the table of runs.
+pub(in crate::engine) fn runs() -> SchemaRef {
     Arc::new(Schema::new(vec![
         text("run_id"),
         text("kind"),
@@ -100,7 +86,8 @@ fn runs() -> SchemaRef {
     ]))
 }
 
-fn months() -> SchemaRef {
+/// Returns the columns of the table of published months.
+pub(in crate::engine) fn months() -> SchemaRef {
     Arc::new(Schema::new(vec![
         text("metric"),
         text("digest"),
@@ -113,54 +100,34 @@ fn months() -> SchemaRef {
     ]))
 }
 
-#[derive(Debug, Clone, Copy)]
-enum What {
-    Runs,
-    Months,
+/// Returns the rows of the table of runs, up to the entry that the query looks at.
+///
+/// # Errors
+/// `Storage` where the ledger cannot be read.
+pub(in crate::engine) async fn run_rows(shared: &Shared, state: &dyn Session) -> Result<Vec<ArrayRef>> {
+    let newest = pinned(shared, state).await?;
+    let mut entries = shared.published.entries().await.map_err(external)?;
+    entries.retain(|entry| newest.as_ref().is_some_and(|newest| entry.number <= newest.number));
+    Ok(run_columns(&entries))
 }
 
-#[derive(Debug)]
-struct History {
-    what: What,
-    schema: SchemaRef,
-    shared: Weak<Shared>,
+/// Returns the rows of the table of published months, of the entry that the query looks at.
+///
+/// # Errors
+/// `Storage` where the ledger cannot be read.
+pub(in crate::engine) async fn month_rows(shared: &Shared, state: &dyn Session) -> Result<Vec<ArrayRef>> {
+    Ok(month_columns(pinned(shared, state).await?.as_deref()))
 }
 
-#[async_trait]
-impl TableProvider for History {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
+async fn pinned(shared: &Shared, state: &dyn Session) -> Result<Option<Arc<Entry>>> {
+    let Some(pin) = state.config().get_extension::<Pin>() else {
+        return internal_err!("the history is scanned outside a query");
+    };
+    pin.entry(&shared.published).await.map_err(external)
+}
 
-    fn table_type(&self) -> TableType {
-        TableType::View
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        _limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Some(shared) = self.shared.upgrade() else { return internal_err!("the engine is gone") };
-        let Some(pin) = state.config().get_extension::<Pin>() else {
-            return internal_err!("the history is scanned outside a query");
-        };
-        let external = |error: Error| DataFusionError::External(Box::new(error));
-        let newest = pin.entry(&shared.published).await.map_err(external)?;
-        let columns = match self.what {
-            What::Months => month_columns(newest.as_deref()),
-            What::Runs => {
-                let mut entries = shared.published.entries().await.map_err(external)?;
-                // The query looks at one entry, whatever was added since.
-                entries.retain(|entry| newest.as_ref().is_some_and(|newest| entry.number <= newest.number));
-                run_columns(&entries)
-            }
-        };
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
-        Ok(MemorySourceConfig::try_new_exec(&[vec![batch]], Arc::clone(&self.schema), projection.cloned())?)
-    }
+fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
 }
 
 fn texts(values: impl Iterator<Item = Option<String>>) -> ArrayRef {

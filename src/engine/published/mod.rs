@@ -26,8 +26,8 @@ use crate::lake::{Lake, Ledger, TableVersion};
 use crate::metrics;
 use entry::Entry;
 pub use history::restatements;
-pub(super) use history::{TABLES, table};
-pub(super) use provider::Pin;
+pub(super) use history::{TABLES, month_rows, months, run_rows, runs};
+pub(super) use provider::{Pin, PublishedTable};
 
 /// The schema of what is published.
 pub const PUBLISHED: &str = "published";

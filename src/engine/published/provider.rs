@@ -12,7 +12,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use tokio::sync::OnceCell;
 
 use super::entry::Entry;
-use super::{OWN_FOLDER, PUBLISHED, Published, RESTATEMENTS};
+use super::{OWN_FOLDER, PUBLISHED, Published, RESTATEMENTS, restatements};
 use crate::engine::state::Shared;
 use crate::error;
 use crate::lake::TableVersion;
@@ -32,7 +32,7 @@ impl Pin {
 
 /// A table of the ledger: of a metric, or that of restatements.
 #[derive(Debug)]
-pub(super) struct PublishedTable {
+pub(in crate::engine) struct PublishedTable {
     shared: Weak<Shared>,
     /// The metric; `None` is the table of restatements.
     metric: Option<String>,
@@ -47,8 +47,8 @@ impl PublishedTable {
     }
 
     /// Returns the table of restatements.
-    pub(super) fn of_restatements(shared: Weak<Shared>, schema: SchemaRef) -> Self {
-        Self { shared, metric: None, schema, fixed: None }
+    pub(in crate::engine) fn of_restatements(shared: Weak<Shared>) -> Self {
+        Self { shared, metric: None, schema: restatements(), fixed: None }
     }
 
     /// Returns the schema and name of the Delta table.
