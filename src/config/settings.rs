@@ -104,6 +104,9 @@ const fn spec(name: &'static str, default: &'static str, bounds: Bounds, descrip
     SettingSpec { name, default, bounds, is_session: true, description }
 }
 
+/// The setting that says when "now" is.
+pub const AS_OF: &str = "reporting.as_of";
+
 /// All settings, in the order of `meta.settings`.
 pub const SETTINGS: [SettingSpec; 16] = [
     SettingSpec {
@@ -116,12 +119,7 @@ pub const SETTINGS: [SettingSpec; 16] = [
     spec("reporting.timezone", "UTC", Bounds::Timezone, "time zone in which days, weeks and months are cut"),
     spec("reporting.week_start", "monday", Bounds::OneOf(&["monday", "sunday"]), "first day of a week"),
     spec("reporting.fiscal_year_start", "1", Bounds::Integer(1, 12), "month in which the fiscal year starts"),
-    spec(
-        "reporting.as_of",
-        "now",
-        Bounds::Instant,
-        "facts at or after this instant are ignored; fix it to repeat a run",
-    ),
+    spec(AS_OF, "now", Bounds::Instant, "facts at or after this instant are ignored; fix it to repeat a run"),
     spec(
         "attribution.lookback_days",
         "90",
@@ -295,7 +293,7 @@ impl Settings {
 
     /// Returns `reporting.as_of` in microseconds since 1970-01-01 UTC; `None` is now.
     pub fn as_of(&self) -> Option<i64> {
-        match self.get("reporting.as_of") {
+        match self.get(AS_OF) {
             Some(Value::Instant(instant)) => *instant,
             _ => None,
         }

@@ -18,7 +18,7 @@ use super::{faults, row_checks};
 use crate::catalog::TableId;
 use crate::catalog::contract::{Contract, ContractTable};
 use crate::catalog::snapshot::Snapshot;
-use crate::config::settings::{Settings, Value};
+use crate::config::settings::{AS_OF, Settings, Value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::settings::session_settings;
 use crate::metrics::SCHEMA;
@@ -118,7 +118,7 @@ struct Limit {
 
 impl Limit {
     fn of(settings: &Settings, contract: &ContractTable, column: &str) -> Self {
-        let as_of = match settings.get("reporting.as_of") {
+        let as_of = match settings.get(AS_OF) {
             Some(Value::Instant(Some(micros))) => *micros,
             _ => i64::MAX,
         };

@@ -20,6 +20,7 @@ mod memory;
 mod meta;
 mod native;
 mod parameters;
+mod parts;
 pub mod published;
 mod references;
 mod result;
@@ -28,6 +29,7 @@ mod sandbox;
 mod schemas;
 mod session;
 mod state;
+mod statement;
 mod stop;
 mod table_functions;
 mod unique_keys;
@@ -45,12 +47,14 @@ use crate::domain::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::{Metric, unknown_metrics};
 use crate::models::{MODELS_ARE_WRONG, ModelSet};
+pub use parts::Part;
 pub use references::Reference;
 pub use result::{QueryStream, RunStatistics};
 use sandbox::Sandbox;
 pub use sandbox::{Exists, Ingest, Missing, WriteTicket};
-pub use session::{Outcome, Session, Statement};
+pub use session::{Outcome, Session};
 use state::Shared;
+pub use statement::Statement;
 pub use stop::Stop;
 pub use wire_types::{WireTypes, wire_schema};
 
@@ -150,6 +154,11 @@ impl Engine {
     /// Returns the clock that "now" is read from.
     pub fn clock(&self) -> Clock {
         self.shared.clock
+    }
+
+    /// Returns the memory that queries hold, in bytes.
+    pub fn memory_in_use(&self) -> usize {
+        self.shared.memory_in_use()
     }
 
     /// Returns a session with the configured settings.

@@ -131,6 +131,11 @@ impl Shared {
         })
     }
 
+    /// Returns the memory that queries hold, in bytes.
+    pub(super) fn memory_in_use(&self) -> usize {
+        self.base.runtime_env().memory_pool.reserved()
+    }
+
     /// Returns the state of one query: its settings, with `as_of` read once, the schema of names that have none, who
     /// asks, the files that it reads, and the one version of what is published.
     pub(super) fn query_state(

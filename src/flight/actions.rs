@@ -101,7 +101,7 @@ pub(super) async fn act(engine: &Engine, running: &Running, client: Client, acti
         }
         SET_SESSION_OPTIONS => set_options(engine, client, plain(&action)?),
         GET_SESSION_OPTIONS => {
-            let answer = OptionsMessage { options: client.options.listed(engine)? };
+            let answer = OptionsMessage { options: client.options.listed(engine, &client)? };
             Ok(Done { body: Some(answer.encode_to_vec().into()), ..Done::default() })
         }
         CLOSE_SESSION => {

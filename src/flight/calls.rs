@@ -16,7 +16,7 @@ use super::actions::{self, Done, refuse_transaction};
 use super::client::Client;
 use super::handle::Query;
 use super::messages::{Message, empty_message, messages_of};
-use super::query::{self, Opened};
+use super::query::{self, Announced, Opened};
 use super::running::{QueryId, Running};
 use super::{metadata, write};
 use crate::auth::seal::Seal;
@@ -61,14 +61,18 @@ impl Calls {
     /// `Argument` or `Unsupported` where it is no command that is served, and what planning gives.
     pub(super) async fn info(&self, client: Client, descriptor: FlightDescriptor) -> Result<FlightInfo> {
         let command = command_of(descriptor.cmd.clone())?;
-        let (schema, ticket) = match metadata::schema_of(&command) {
-            Some(schema) => (schema.as_ref().clone(), descriptor.cmd.clone()),
+        let Announced { schema, tickets, is_ordered } = match metadata::schema_of(&command) {
+            Some(schema) => {
+                let schema = schema.as_ref().clone();
+                Announced { schema, tickets: vec![descriptor.cmd.clone()], is_ordered: true }
+            }
             None => query::announce(&self.engine, &self.running, query_of(command, &client)?, &client).await?,
         };
-        let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(ticket));
-        FlightInfo::new()
-            .with_descriptor(descriptor)
-            .with_endpoint(endpoint)
+        let info = FlightInfo::new().with_descriptor(descriptor).with_ordered(is_ordered);
+        let endpoint = |ticket| FlightEndpoint::new().with_ticket(Ticket::new(ticket));
+        tickets
+            .into_iter()
+            .fold(info, |info, ticket| info.with_endpoint(endpoint(ticket)))
             .try_with_schema(&schema)
             .map_err(|cause| Error::new(ErrorKind::Internal, "a schema cannot be encoded").with_source(cause))
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tonic::Request;
+use tonic::metadata::MetadataMap;
 
 use super::guard::caller_of;
 use super::session::SessionOptions;
@@ -20,6 +21,8 @@ pub(super) struct Client {
     pub caller: Caller,
     /// The options of its session.
     pub options: SessionOptions,
+    /// Whether its kind is known to read all endpoints of a result.
+    knows_parts: bool,
     seal: Arc<Seal>,
     clock: Clock,
 }
@@ -33,6 +36,7 @@ impl Client {
         let client = Self {
             caller: caller_of(request)?,
             options: SessionOptions::default(),
+            knows_parts: knows_parts(request.metadata()),
             seal: Arc::clone(seal),
             clock: engine.clock(),
         };
@@ -49,10 +53,27 @@ impl Client {
         self.seal.open(what, &self.caller, sealed)
     }
 
+    /// Returns whether the client reads results that come in several parts. One that reads the first alone would take it
+    /// for the whole, so all but those that are known to read every part are asked to say so.
+    ///
+    /// # Errors
+    /// `Config` where the option of the session is neither true nor false.
+    pub(super) fn reads_parts(&self) -> Result<bool> {
+        Ok(self.options.reads_parts()?.unwrap_or(self.knows_parts))
+    }
+
     /// Returns seconds since 1970-01-01 UTC.
     pub(super) fn now_seconds(&self) -> i64 {
         self.clock.now_micros().div_euclid(1_000_000)
     }
+}
+
+/// How the clients name themselves that read all endpoints of a result: the drivers of ADBC and of JDBC.
+const PARTS_READERS: [&str; 2] = ["ADBC Flight SQL Driver", "grpc-java"];
+
+fn knows_parts(headers: &MetadataMap) -> bool {
+    let name = headers.get("user-agent").and_then(|name| name.to_str().ok()).unwrap_or_default();
+    PARTS_READERS.iter().any(|reader| name.contains(reader))
 }
 
 #[cfg(test)]
@@ -63,6 +84,7 @@ impl Client {
         Self {
             caller: Caller::named(name),
             options: SessionOptions::default(),
+            knows_parts: false,
             seal: Arc::new(Seal::new(&key)),
             clock: Clock::Fixed(0),
         }

@@ -13,6 +13,7 @@ use super::session::SessionOptions;
 use crate::auth::Caller;
 use crate::auth::random::random_bytes;
 use crate::auth::seal::Sealed;
+use crate::engine::Part;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Says that the bytes are a handle of ours, in this form: "TL" and a number.
@@ -39,6 +40,8 @@ pub(super) struct Query {
     pub caller: Caller,
     /// How far the log of the table that is written was when the ticket was made; `None` where there was none.
     pub since: Option<u64>,
+    /// The part of the result that is asked for; `None` is all of it.
+    pub part: Option<Part>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -59,6 +62,18 @@ struct HandleMessage {
     expires_at_seconds: Option<i64>,
     #[prost(uint64, optional, tag = "8")]
     since: Option<u64>,
+    #[prost(message, optional, tag = "9")]
+    part: Option<PartMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct PartMessage {
+    #[prost(uint32, tag = "1")]
+    number: u32,
+    #[prost(uint32, tag = "2")]
+    count: u32,
+    #[prost(fixed64, tag = "3")]
+    print: u64,
 }
 
 impl Query {
@@ -71,6 +86,7 @@ impl Query {
             id: None,
             caller: client.caller.clone(),
             since: None,
+            part: None,
         }
     }
 
@@ -89,6 +105,7 @@ impl Query {
             nonce: random_bytes::<NONCE_BYTES>()?.to_vec(),
             expires_at_seconds: self.id.map(|_| client.now_seconds() + TICKET_SECONDS),
             since: self.since,
+            part: self.part.map(|Part { number, count, print }| PartMessage { number, count, print }),
         };
         Ok(client.seal(Sealed::Handle, message.encode_to_vec()))
     }
@@ -113,6 +130,7 @@ impl Query {
             id: message.id.map(QueryId),
             caller: client.caller.clone(),
             since: message.since,
+            part: message.part.map(|PartMessage { number, count, print }| Part { number, count, print }),
         })
     }
 }
@@ -164,6 +182,7 @@ mod tests {
             id: Some(QueryId(7)),
             caller: Caller::named("ann"),
             since: Some(3),
+            part: Some(Part { number: 1, count: 2, print: 3 }),
         }
     }
 

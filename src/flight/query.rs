@@ -77,21 +77,42 @@ fn parameter_schema(statement: &Statement) -> Result<Schema> {
     Ok(columns::of_result(&Schema::new(fields.collect::<Vec<_>>())))
 }
 
-/// Returns the columns of a query and the ticket that fetches it.
+/// What a client needs to fetch a query.
+pub(super) struct Announced {
+    /// The columns.
+    pub schema: Schema,
+    /// What fetches the rows, one part of them each.
+    pub tickets: Vec<Bytes>,
+    /// Whether the rows come in an order that the query asks for.
+    pub is_ordered: bool,
+}
+
+/// Returns the columns of a query and the tickets that fetch it.
 ///
 /// # Errors
 /// As [`plan`], and `Argument` where parameters are not bound.
-pub(super) async fn announce(
-    engine: &Engine,
-    running: &Running,
-    query: Query,
-    client: &Client,
-) -> Result<(Schema, Bytes)> {
+pub(super) async fn announce(engine: &Engine, running: &Running, query: Query, client: &Client) -> Result<Announced> {
     let statement = plan(engine, &query).await?;
     check_bound(&statement, &query)?;
-    let id = running.new_id();
-    let query = Query { id: Some(id), since: statement.ticket(id.0).since, ..query };
-    Ok((schema_of(&statement), ticket(query.encode(client)?).ticket))
+    let parts = parts_of(engine, &statement, &query, client).await?;
+    let ticket = |query: &Query| {
+        let id = running.new_id();
+        let query = Query { id: Some(id), since: statement.ticket(id.0).since, ..query.clone() };
+        Ok(ticket(query.encode(client)?).ticket)
+    };
+    let tickets =
+        if parts.is_empty() { vec![ticket(&query)?] } else { parts.iter().map(ticket).collect::<Result<_>>()? };
+    Ok(Announced { schema: schema_of(&statement), tickets, is_ordered: statement.is_ordered() })
+}
+
+/// Returns the queries for the parts of a result, all at the same instant; none where it is not cut.
+async fn parts_of(engine: &Engine, statement: &Statement, query: &Query, client: &Client) -> Result<Vec<Query>> {
+    if query.parameters.is_some() || !client.reads_parts()? || statement.parts().await?.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query = Query { options: query.options.at_one_instant(engine)?, ..query.clone() };
+    let parts = plan(engine, &query).await?.parts().await?;
+    Ok(parts.into_iter().map(|part| Query { part: Some(part), ..query.clone() }).collect())
 }
 
 /// Returns the ticket that carries a query.
@@ -122,9 +143,10 @@ pub(super) async fn open(engine: &Engine, query: Query) -> Result<Opened> {
         let messages = messages_of(&schema, futures::stream::iter([Ok(answer)]))?.boxed();
         return Ok(Opened { schema, messages, stop });
     }
-    let rows = match query.parameters {
-        None => futures::stream::once(statement.execute(None)).try_flatten().boxed(),
-        Some(parameters) => futures::stream::iter(0..parameters.num_rows())
+    let rows = match (query.parameters, query.part) {
+        (None, None) => futures::stream::once(statement.execute(None)).try_flatten().boxed(),
+        (None, Some(part)) => futures::stream::once(statement.execute_part(part)).try_flatten().boxed(),
+        (Some(parameters), _) => futures::stream::iter(0..parameters.num_rows())
             .then(move |row| statement.clone().execute_bound(parameters.clone(), row))
             .try_flatten()
             .boxed(),

@@ -8,6 +8,7 @@ use tonic::metadata::{AsciiMetadataValue, KeyAndValueRef, MetadataMap};
 
 use super::client::Client;
 use super::cookie::{self, Kept};
+use crate::config::settings::AS_OF;
 use crate::engine::{CATALOG, Engine, Session, WireTypes};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -29,8 +30,11 @@ const TIMESTAMP_WITHOUT_ZONE: &str = "timestamp_without_zone";
 /// Texts as views, for clients that read them.
 const VIEW_TYPES: &str = "view_types";
 
+/// Large results in several endpoints, for clients that read them all.
+const PARALLEL_ENDPOINTS: &str = "parallel_endpoints";
+
 /// The options that are on or off.
-const FLAGS: [&str; 4] = [DECIMAL_AS_FLOAT, DATE_AS_TIMESTAMP, TIMESTAMP_WITHOUT_ZONE, VIEW_TYPES];
+const FLAGS: [&str; 5] = [DECIMAL_AS_FLOAT, DATE_AS_TIMESTAMP, TIMESTAMP_WITHOUT_ZONE, VIEW_TYPES, PARALLEL_ENDPOINTS];
 
 /// What stands before a setting's name, as in `set topline.NAME = VALUE`.
 const SETTING_PREFIX: &str = "topline.";
@@ -125,6 +129,27 @@ impl SessionOptions {
         Ok(session)
     }
 
+    /// Returns whether large results come in several endpoints; `None` where the session does not say.
+    ///
+    /// # Errors
+    /// `Config` where the option is neither true nor false.
+    pub(super) fn reads_parts(&self) -> Result<Option<bool>> {
+        self.entries.get(PARALLEL_ENDPOINTS).map(|value| is_on(PARALLEL_ENDPOINTS, value)).transpose()
+    }
+
+    /// Returns the options with the instant of now, where none is fixed, so that several queries are of one instant.
+    ///
+    /// # Errors
+    /// As [`SessionOptions::session`].
+    pub(super) fn at_one_instant(&self, engine: &Engine) -> Result<Self> {
+        let mut fixed = self.clone();
+        if self.session(engine)?.settings().as_of().is_none() {
+            let now = chrono::DateTime::from_timestamp_micros(engine.now_micros()).unwrap_or_default();
+            fixed.entries.insert(format!("{SETTING_PREFIX}{AS_OF}"), now.to_rfc3339());
+        }
+        Ok(fixed)
+    }
+
     fn has(&self, flag: &str) -> Result<bool> {
         self.entries.get(flag).map_or(Ok(false), |value| is_on(flag, value))
     }
@@ -167,7 +192,7 @@ impl SessionOptions {
     ///
     /// # Errors
     /// As [`SessionOptions::session`].
-    pub(super) fn listed(&self, engine: &Engine) -> Result<BTreeMap<String, OptionValue>> {
+    pub(super) fn listed(&self, engine: &Engine, client: &Client) -> Result<BTreeMap<String, OptionValue>> {
         let current = if self.is_expired { &Self::default() } else { self };
         let session = current.session(engine)?;
         let settings = session
@@ -179,7 +204,8 @@ impl SessionOptions {
         listed.insert(CATALOG_OPTION.to_owned(), OptionKind::Text(CATALOG.to_owned()));
         listed.insert(SCHEMA_OPTION.to_owned(), OptionKind::Text(session.schema().to_owned()));
         for flag in FLAGS {
-            listed.insert(flag.to_owned(), OptionKind::Flag(current.has(flag)?));
+            let is_on = if flag == PARALLEL_ENDPOINTS { client.reads_parts()? } else { current.has(flag)? };
+            listed.insert(flag.to_owned(), OptionKind::Flag(is_on));
         }
         Ok(listed.into_iter().map(|(name, kind)| (name, OptionValue { kind: Some(kind) })).collect())
     }
@@ -307,7 +333,7 @@ mod tests {
         let mut options = SessionOptions::of_request(&headers, &late).expect("it is hers");
         let error = options.session(&engine).expect_err("they expired");
         assert_eq!(error.to_string(), "the options of this session expired after 24 hours without a call");
-        assert!(options.listed(&engine).is_ok());
+        assert!(options.listed(&engine, &late).is_ok());
         assert_eq!(options.set(&engine, "view_types", Some("true".to_owned())), Ok(()));
         assert_eq!(options.session(&engine).expect("they are new").schema(), "metrics");
     }

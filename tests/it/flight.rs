@@ -1,7 +1,7 @@
 //! The Flight SQL server over the sample, asked by a client of the protocol.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Int64Type, Schema, TimeUnit};
@@ -15,53 +15,26 @@ use arrow_flight::{Action, CancelFlightInfoRequest, CancelFlightInfoResult, Flig
 use futures::TryStreamExt;
 use prost::Message;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tonic::Code;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use topline::config::{Config, Environment};
 use topline::engine::Engine;
-use topline::{ErrorKind, Result, flight};
+use topline::{ErrorKind, flight};
+
+use crate::server::Server;
 
 /// Rows without end in practice: 10^9 of them.
 const ENDLESS: &str = "with d(v) as (values (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)) \
     select a.v from d as a cross join d as b cross join d as c cross join d as e cross join d as f \
     cross join d as g cross join d as h cross join d as i cross join d as j";
 
-struct Server {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<Result<()>>,
+async fn started() -> Server {
+    Server::over(crate::support::sample().await).await
 }
 
-impl Server {
-    async fn start() -> Self {
-        Self::start_with(&Environment::default()).await
-    }
-
-    async fn start_with(environment: &Environment) -> Self {
-        let config = Config::sample(environment).expect("the sample's configuration");
-        let engine = Engine::open(config).await.expect("the sample opens");
-        let address = "127.0.0.1:0".parse().expect("an address");
-        let listener = flight::bind(address, &engine).await.expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
-        let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(flight::serve(engine, listener, async { drop(stopped.await) }));
-        Self { address, stop, task }
-    }
-
-    async fn channel(&self) -> Channel {
-        Endpoint::from_shared(format!("http://{}", self.address)).expect("a URL").connect().await.expect("it listens")
-    }
-
-    async fn client(&self) -> FlightSqlServiceClient<Channel> {
-        FlightSqlServiceClient::new(self.channel().await)
-    }
-
-    async fn stop(self) {
-        drop(self.stop);
-        self.task.await.expect("no panic").expect("a clean end");
-    }
+async fn started_with(environment: &Environment) -> Server {
+    let config = Config::sample(environment).expect("the sample's configuration");
+    Server::over(Engine::open(config).await.expect("the sample opens")).await
 }
 
 async fn rows(client: &mut FlightSqlServiceClient<Channel>, info: FlightInfo) -> Result<Vec<RecordBatch>, FlightError> {
@@ -98,7 +71,7 @@ fn status<T: std::fmt::Debug>(result: Result<T, FlightError>) -> (Code, String) 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_gives_its_rows_with_the_types_that_clients_read() {
-    let server = Server::start().await;
+    let server = started().await;
     let mut client = server.client().await;
     let batches = query(&mut client, "select 7 as n, 'x' as t, 1.5 as d").await.expect("it runs");
     assert_eq!(numbers(&batches), [7]);
@@ -111,7 +84,7 @@ async fn a_query_gives_its_rows_with_the_types_that_clients_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_union_has_the_type_of_both_sides() {
-    let server = Server::start().await;
+    let server = started().await;
     let mut client = server.client().await;
     let batches = query(&mut client, "select 1 as n union all select 1.5 order by n").await.expect("it runs");
     let values: Vec<f64> = batches
@@ -124,7 +97,7 @@ async fn a_union_has_the_type_of_both_sides() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parameters_are_bound_and_each_row_of_them_runs_once() {
-    let server = Server::start().await;
+    let server = started().await;
     let mut client = server.client().await;
     let sql = "select v from (values (1), (2), (3)) as t(v) where v >= ? and 'x' = ? order by v limit ?";
     let mut prepared = client.prepare(sql.to_owned(), None).await.expect("it prepares");
@@ -145,7 +118,7 @@ async fn parameters_are_bound_and_each_row_of_them_runs_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parameters_that_are_missing_are_named() {
-    let server = Server::start().await;
+    let server = started().await;
     let mut client = server.client().await;
     let mut prepared = client.prepare("select cast($1 as bigint) as n".to_owned(), None).await.expect("it prepares");
     let (code, text) = status(prepared.execute().await);
@@ -156,7 +129,7 @@ async fn parameters_that_are_missing_are_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instant_is_asked_for_in_milliseconds() {
-    let server = Server::start().await;
+    let server = started().await;
     let mut client = server.client().await;
     let prepared = client.prepare("select cast(? as timestamp) as t".to_owned(), None).await.expect("it prepares");
     let kind = prepared.parameter_schema().expect("a schema").field(0).data_type().clone();
@@ -166,7 +139,7 @@ async fn an_instant_is_asked_for_in_milliseconds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_are_listed_by_pattern_with_what_their_columns_mean() {
-    let server = Server::start().await;
+    let server = started().await;
     let mut client = server.client().await;
     let command = CommandGetTables {
         db_schema_filter_pattern: Some("cr_".to_owned()),
@@ -191,7 +164,7 @@ async fn tables_are_listed_by_pattern_with_what_their_columns_mean() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_are_in_the_information_schema() {
-    let server = Server::start().await;
+    let server = started().await;
     let mut client = server.client().await;
     let sql = "select usage.column_name from information_schema.table_constraints as constraints \
         join information_schema.key_column_usage as usage \
@@ -205,7 +178,7 @@ async fn keys_are_in_the_information_schema() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writing_is_refused_with_the_reason() {
-    let server = Server::start().await;
+    let server = started().await;
     let mut client = server.client().await;
     for sql in ["insert into crm.accounts values (1)", "create table t as select 1", "copy (select 1) to '/tmp/x.csv'"]
     {
@@ -224,7 +197,7 @@ async fn writing_is_refused_with_the_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tickets_that_are_none_are_the_clients_fault() {
-    let server = Server::start().await;
+    let server = started().await;
     let mut client = server.client().await;
     let handle = TicketStatementQuery { statement_handle: b"zz".to_vec().into() };
     let command = CommandStatementQuery { query: "select 1".to_owned(), ..CommandStatementQuery::default() };
@@ -245,7 +218,7 @@ async fn a_ticket_is_served_by_another_instance_with_the_same_warehouse() {
     let warehouse = tempfile::tempdir().expect("a folder");
     let location = warehouse.path().display().to_string();
     let environment = Environment::from_variables([("TOPLINE_WAREHOUSE_LOCATION".to_owned(), location)]);
-    let (one, other) = (Server::start_with(&environment).await, Server::start_with(&environment).await);
+    let (one, other) = (started_with(&environment).await, started_with(&environment).await);
     let info = one.client().await.execute("select 7 as n".to_owned(), None).await.expect("it plans");
     one.stop().await;
     let mut client = other.client().await;
@@ -256,7 +229,7 @@ async fn a_ticket_is_served_by_another_instance_with_the_same_warehouse() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_streams_is_cancelled() {
-    let server = Server::start().await;
+    let server = started().await;
     let mut client = server.client().await;
     let info = client.execute(ENDLESS.to_owned(), None).await.expect("it plans");
     let ticket = info.endpoint[0].ticket.clone().expect("a ticket");
@@ -272,8 +245,43 @@ async fn a_query_that_streams_is_cancelled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_query_whose_stream_is_dropped_gives_its_memory_back() {
+    let config = Config::sample(&crate::project::environment(&[("TOPLINE_LIMITS_MEMORY", "256 MB")]));
+    let engine = Engine::open(config.expect("the sample's configuration")).await.expect("the sample opens");
+    let server = Server::over(engine.clone()).await;
+    let mut client = server.client().await;
+    for sql in [
+        "select value from generate_series(1, 100000000) order by value % 1000003, value desc",
+        "select max(n) from (select value % 20000000 as k, count(*) as n from generate_series(1, 10000000000) group by k)",
+        "select count(distinct value * 7 % 1000000007) from generate_series(1, 10000000000)",
+        "select count(*) from generate_series(1, 1000000) as a(x) join generate_series(1, 1000000) as b(y)
+         on a.x % 2 = b.y % 2 where x * y % 10 = 11",
+        "select max(s) from (select sum(value) over (partition by value % 3) as s from generate_series(1, 10000000000))",
+    ] {
+        let info = client.execute(sql.to_owned(), None).await.expect("it plans");
+        let stream = client.do_get(info.endpoint[0].ticket.clone().expect("a ticket")).await.expect("it starts");
+        until(|| engine.memory_in_use() >= HELD_MIN, sql).await;
+        drop(stream);
+        until(|| engine.memory_in_use() == 0, sql).await;
+    }
+    server.stop().await;
+}
+
+/// What shows that a query holds memory, in bytes.
+const HELD_MIN: usize = 4 << 20;
+
+/// Waits for what happens soon, or on a machine that has much else to do in a minute.
+async fn until(happened: impl Fn() -> bool, what: &str) {
+    let begin = Instant::now();
+    while !happened() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_goes_does_not_keep_the_server_up() {
-    let server = Server::start().await;
+    let server = started().await;
     let mut client = server.client().await;
     let info = client.execute(ENDLESS.to_owned(), None).await.expect("it plans");
     let ticket = info.endpoint[0].ticket.clone().expect("a ticket");

@@ -8,35 +8,28 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use arrow_flight::sql::{CommandStatementIngest, TableDefinitionOptions, TableExistsOption, TableNotExistOption};
 use futures::{StreamExt, TryStreamExt, stream};
-use tokio::sync::{Notify, oneshot};
-use tokio::task::JoinHandle;
+use tokio::sync::Notify;
 use tonic::transport::{Channel, Endpoint};
-use topline::{ErrorKind, Result, flight};
+use topline::ErrorKind;
 
 use super::{Place, fault, one, rows};
+use crate::server;
 
-/// A server over a place.
-pub(super) struct Server {
-    url: String,
+/// A server over a place, with a client.
+struct Server {
+    server: server::Server,
     client: FlightSqlServiceClient<Channel>,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<Result<()>>,
 }
 
 impl Server {
     async fn start(place: &Place) -> Self {
-        let engine = place.open().await;
-        let address = "127.0.0.1:0".parse().expect("an address");
-        let listener = flight::bind(address, &engine).await.expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(flight::serve(engine, listener, async { drop(stopped.await) }));
-        Self { client: connected(url.clone()).await, url, stop, task }
+        let server = server::Server::over(place.open().await).await;
+        Self { client: server.client().await, server }
     }
 
     async fn stop(self) {
-        drop((self.client, self.stop));
-        self.task.await.expect("no panic").expect("a clean end");
+        drop(self.client);
+        self.server.stop().await;
     }
 }
 
@@ -222,7 +215,7 @@ async fn a_client_that_breaks_off_commits_nothing() {
         Poll::Pending
     }));
     let command = upload("t", TableNotExistOption::Create, TableExistsOption::Append);
-    let mut client = connected(server.url.clone()).await;
+    let mut client = server.server.client().await;
     let loading = tokio::spawn(async move { client.execute_ingest(command, endless).await });
     sent.notified().await;
     loading.abort();

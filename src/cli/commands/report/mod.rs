@@ -16,7 +16,7 @@ use crate::cli::output::json::document;
 use crate::cli::output::progress::Spinner;
 use crate::cli::stop::{Ending, Stop};
 use crate::cli::terminal::Terminal;
-use crate::config::settings::Value;
+use crate::config::settings::{AS_OF, Value};
 use crate::domain::clock::Clock;
 use crate::domain::month::Month;
 use crate::engine::{Engine, Session};
@@ -93,7 +93,7 @@ async fn gather(engine: &Engine, asked: Option<Month>) -> Result<Report> {
     Ok(Report {
         month,
         is_complete: calendar.start_of_day(month.plus(1).first_day()) <= as_of,
-        as_of: settings.get("reporting.as_of").map(ToString::to_string).unwrap_or_default(),
+        as_of: settings.get(AS_OF).map(ToString::to_string).unwrap_or_default(),
         currency: settings.text("reporting.currency").to_owned(),
         timezone: settings.text("reporting.timezone").to_owned(),
         channels: channels::channels(&of_channels)?,
@@ -107,7 +107,7 @@ async fn gather(engine: &Engine, asked: Option<Month>) -> Result<Report> {
 fn fixed_session(engine: &Engine) -> Result<(Session, i64)> {
     let mut session = engine.session();
     let as_of = session.settings().as_of().unwrap_or_else(|| Clock::System.now_micros());
-    session.set("reporting.as_of", &Value::Instant(Some(as_of)).to_string())?;
+    session.set(AS_OF, &Value::Instant(Some(as_of)).to_string())?;
     Ok((session, as_of))
 }
 
