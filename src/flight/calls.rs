@@ -16,6 +16,7 @@ use super::actions::{self, Done, refuse_transaction};
 use super::client::Client;
 use super::handle::Query;
 use super::messages::{Message, empty_message, messages_of};
+use super::planned::Planned;
 use super::query::{self, Announced, Opened};
 use super::running::{QueryId, Running};
 use super::{metadata, write};
@@ -30,6 +31,8 @@ pub(super) struct Calls {
     pub engine: Engine,
     /// What streams now.
     pub running: Arc<Running>,
+    /// What was planned and is about to stream.
+    pub planned: Planned,
     /// What seals all that clients keep.
     pub seal: Arc<Seal>,
 }
@@ -66,7 +69,10 @@ impl Calls {
                 let schema = schema.as_ref().clone();
                 Announced { schema, tickets: vec![descriptor.cmd.clone()], is_ordered: true }
             }
-            None => query::announce(&self.engine, &self.running, query_of(command, &client)?, &client).await?,
+            None => {
+                let query = query_of(command, &client)?;
+                query::announce(&self.engine, &self.running, &self.planned, query, &client).await?
+            }
         };
         let info = FlightInfo::new().with_descriptor(descriptor).with_ordered(is_ordered);
         let endpoint = |ticket| FlightEndpoint::new().with_ticket(Ticket::new(ticket));
@@ -115,8 +121,8 @@ impl Calls {
             }
         };
         let id = query.id.unwrap_or_else(|| self.running.new_id());
-        let engine = self.engine.clone();
-        let opening = futures::stream::once(async move { query::open(&engine, query).await });
+        let (engine, planned) = (self.engine.clone(), self.planned.take(id));
+        let opening = futures::stream::once(async move { query::open(&engine, query, planned).await });
         // A write is done before its answer starts, and can be cancelled all the same.
         match self.running.track(id, opening.boxed()).next().await {
             Some(opened) => {

@@ -23,6 +23,7 @@ mod listener;
 mod messages;
 mod metadata;
 mod pace;
+mod planned;
 mod query;
 mod running;
 mod service;

@@ -16,7 +16,8 @@ use super::client::Client;
 use super::columns;
 use super::handle::Query;
 use super::messages::{Message, encoded_schema, messages_of};
-use super::running::Running;
+use super::planned::Planned;
+use super::running::{QueryId, Running};
 use super::write;
 use crate::engine::{Engine, Statement, Stop};
 use crate::error::{Error, ErrorKind, Result};
@@ -91,18 +92,32 @@ pub(super) struct Announced {
 ///
 /// # Errors
 /// As [`plan`], and `Argument` where parameters are not bound.
-pub(super) async fn announce(engine: &Engine, running: &Running, query: Query, client: &Client) -> Result<Announced> {
+pub(super) async fn announce(
+    engine: &Engine,
+    running: &Running,
+    planned: &Planned,
+    query: Query,
+    client: &Client,
+) -> Result<Announced> {
     let statement = plan(engine, &query).await?;
     check_bound(&statement, &query)?;
     let parts = parts_of(engine, &statement, &query, client).await?;
-    let ticket = |query: &Query| {
-        let id = running.new_id();
-        let query = Query { id: Some(id), since: statement.ticket(id.0).since, ..query.clone() };
+    let since = |id: QueryId| statement.ticket(id.0).since;
+    let ticket = |query: Query, id: QueryId| {
+        let query = Query { id: Some(id), since: since(id), ..query };
         Ok(ticket(query.encode(client)?).ticket)
     };
-    let tickets =
-        if parts.is_empty() { vec![ticket(&query)?] } else { parts.iter().map(ticket).collect::<Result<_>>()? };
-    Ok(Announced { schema: schema_of(&statement), tickets, is_ordered: statement.is_ordered() })
+    let (schema, is_ordered) = (schema_of(&statement), statement.is_ordered());
+    if !parts.is_empty() {
+        let tickets = parts.into_iter().map(|part| ticket(part, running.new_id())).collect::<Result<_>>()?;
+        return Ok(Announced { schema, tickets, is_ordered });
+    }
+    let id = running.new_id();
+    let tickets = vec![ticket(query, id)?];
+    if !statement.is_write() {
+        planned.keep(id, statement);
+    }
+    Ok(Announced { schema, tickets, is_ordered })
 }
 
 /// Returns the queries for the parts of a result, all at the same instant; none where it is not cut.
@@ -130,12 +145,15 @@ pub(super) struct Opened {
     pub stop: Stop,
 }
 
-/// Opens a query. A statement that writes is done by then.
+/// Opens a query, planned already or not. A statement that writes is done by then.
 ///
 /// # Errors
 /// As [`announce`]; what running it gives comes in the stream.
-pub(super) async fn open(engine: &Engine, query: Query) -> Result<Opened> {
-    let statement = plan(engine, &query).await?;
+pub(super) async fn open(engine: &Engine, query: Query, planned: Option<Statement>) -> Result<Opened> {
+    let statement = match planned {
+        Some(statement) => statement,
+        None => plan(engine, &query).await?,
+    };
     check_bound(&statement, &query)?;
     let (schema, stop) = (schema_of(&statement), statement.stop());
     if statement.is_write() {

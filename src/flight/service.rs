@@ -22,6 +22,7 @@ use super::client::Client;
 use super::guard::{Door, caller_of};
 use super::messages::Message;
 use super::pace::{SILENCE_MAX, paced, patience_of};
+use super::planned::Planned;
 use super::running::Running;
 use super::status::{status_of, stopping};
 use super::workers::Workers;
@@ -49,7 +50,11 @@ impl Service {
     /// `Internal` where the machine gives no threads.
     pub(super) fn new(engine: Engine, running: Arc<Running>, door: Door, seal: Seal) -> Result<Self> {
         let workers = Workers::start(engine.config().limits.threads)?;
-        Ok(Self { calls: Arc::new(Calls { engine, running, seal: Arc::new(seal) }), workers, door })
+        Ok(Self {
+            calls: Arc::new(Calls { engine, running, planned: Planned::default(), seal: Arc::new(seal) }),
+            workers,
+            door,
+        })
     }
 
     /// Does a call with the options of its session; the answer renews these where it is time for it.
