@@ -26,6 +26,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// The fewest rows of a scan that is cut: fewer arrive in a blink through one connection.
 const ROWS_MIN: usize = 1_000_000;
 
+/// The rows of a scan for each that a filter is expected to leave, as the planner itself reckons.
+const ROWS_FOR_EACH_LEFT: usize = 5;
+
 /// A part of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
@@ -48,10 +51,12 @@ impl Statement {
             return Ok(Vec::new());
         }
         let plan = self.state.create_physical_plan(&self.plan).await.map_err(faults::of_query)?;
+        let has_filter = self.plan.exists(|node| Ok(matches!(node, LogicalPlan::Filter(_)))).is_ok_and(|found| found);
+        let rows_min = if has_filter { ROWS_MIN * ROWS_FOR_EACH_LEFT } else { ROWS_MIN };
         let known = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::default());
         let rows = known.ok().and_then(|known| known.num_rows.get_value().copied());
         let groups = files_of(&plan).map_or(0, Vec::len);
-        if groups < 2 || rows.is_none_or(|rows| rows < ROWS_MIN) {
+        if groups < 2 || rows.is_none_or(|rows| rows < rows_min) {
             return Ok(Vec::new());
         }
         let (print, count) = (print_of(&plan), u32::try_from(groups).unwrap_or(u32::MAX));

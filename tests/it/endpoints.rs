@@ -56,16 +56,16 @@ async fn the_endpoints_together_are_the_result() {
     let (_project, server) = started().await;
     for name in ["ADBC Flight SQL Driver v1.8.0 grpc-go/1.71.0", "grpc-java-netty/1.71.0"] {
         let mut client = server.client_named(name).await;
-        let info = announced(&mut client, "select id + 1 from lake.events where id >= 10").await;
+        let info = announced(&mut client, "select id + 1 from lake.events").await;
         assert_eq!((info.endpoint.len(), info.ordered), (4, false), "{name}");
         let mut found = Vec::new();
         for endpoint in 0..info.endpoint.len() {
             let part = numbers(&mut client, &info, endpoint).await.expect("its rows");
-            assert!(!part.is_empty());
+            assert!(part.len() < usize::try_from(ROWS).expect("small"), "{name}: a part is not the whole");
             found.extend(part);
         }
         found.sort_unstable();
-        assert!(found.into_iter().eq(11..=ROWS), "{name}");
+        assert!(found.into_iter().eq(1..=ROWS), "{name}");
     }
 }
 
