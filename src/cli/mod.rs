@@ -27,8 +27,9 @@ use signals::Signals;
 use stop::{Ending, Stop};
 use terminal::Terminal;
 
-/// What is logged when `TOPLINE_LOG` does not say.
-const LOG_DEFAULT: &str = "warn";
+/// What is logged when `TOPLINE_LOG` does not say. The library for Delta tables logs what it returns as errors too, such as
+/// that a table is not there before it is made.
+const LOG_DEFAULT: &str = "warn,buoyant_kernel=off";
 
 /// Stack of a worker thread: plans of nested views recurse deeper than the 2 MiB that threads have by themselves, and
 /// memory is taken only as far as the stack grows.

@@ -191,6 +191,20 @@ fn settings_before_the_query_hold_for_it() {
 }
 
 #[test]
+fn a_write_says_what_it_did_and_nothing_else() {
+    let desk = Desk::new();
+    for (sql, said) in [
+        ("create table sandbox.big_deals as select * from crm.opportunities where amount > 50000", "10 rows written\n"),
+        ("create view sandbox.deals as select count(*) as deals from sandbox.big_deals", "done\n"),
+        ("insert into sandbox.big_deals select * from sandbox.big_deals limit 1", "1 row written\n"),
+        ("drop table sandbox.big_deals", "done\n"),
+    ] {
+        let run = desk.run(&["query", sql]);
+        assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (Some(0), "", said), "{sql}");
+    }
+}
+
+#[test]
 fn sql_comes_from_a_file_or_from_standard_input() {
     let desk = Desk::new();
     desk.write("one.sql", "select 1 as one;\n");
