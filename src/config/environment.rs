@@ -1,5 +1,9 @@
 //! The environment, read once at start.
 
+use std::collections::BTreeMap;
+
+use crate::domain::secret::Secret;
+
 /// Prefix of the variables that override keys of the configuration file.
 const PREFIX: &str = "TOPLINE_";
 
@@ -22,6 +26,8 @@ pub struct Environment {
     pub is_colourless: bool,
     /// The name of the user, as the system has it.
     pub user: Option<String>,
+    /// All other variables, for keys of the configuration that name one: what they hold may be a secret.
+    pub named: BTreeMap<String, Secret>,
 }
 
 impl Environment {
@@ -46,7 +52,9 @@ impl Environment {
                 _ if STORAGE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {
                     environment.storage_options.push((name, value));
                 }
-                _ => {}
+                _ => {
+                    environment.named.insert(name, Secret::new(value));
+                }
             }
         }
         environment.overrides.sort();

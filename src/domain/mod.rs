@@ -8,4 +8,6 @@ pub mod governance;
 pub mod hash;
 pub mod month;
 pub mod names;
+pub mod schedule;
+pub mod secret;
 pub mod toml_faults;
