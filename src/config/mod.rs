@@ -5,6 +5,8 @@
 
 mod environment;
 mod governance;
+mod jobs;
+mod notify;
 mod overrides;
 mod quality;
 mod reader;
@@ -23,6 +25,8 @@ use url::Url;
 use crate::domain::governance::Decisions;
 use crate::error::{Error, ErrorKind, Result};
 pub use environment::Environment;
+pub use jobs::{JobConfig, JobMonths, Missed};
+pub use notify::{Address, ChannelConfig, Means, News};
 pub use quality::{NamePattern, QualityConfig, RequiredField};
 pub use sandbox::{SandboxLimits, Warehouse};
 pub use security::{OidcConfig, SecurityConfig, TlsConfig, is_private_url};
@@ -104,6 +108,10 @@ pub struct Config {
     pub settings: Settings,
     /// The sources, in the order of their names.
     pub sources: Vec<SourceConfig>,
+    /// The jobs, in the order of the file.
+    pub jobs: Vec<JobConfig>,
+    /// Whom jobs tell what became of them, by the channel's name.
+    pub channels: BTreeMap<String, ChannelConfig>,
     /// What is decided about metrics, by their names; `win_rate:Demo` is a part of `win_rate`.
     pub metrics: BTreeMap<String, Decisions>,
     /// The folder laid over the built-in models.

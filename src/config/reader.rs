@@ -63,7 +63,7 @@ pub(super) struct Reader {
 pub(super) fn section_names() -> impl Iterator<Item = &'static str> {
     let of_settings = SETTINGS.iter().filter_map(|spec| spec.name.split_once('.')).map(|(section, _)| section);
     let mut names: Vec<_> = of_settings.chain(OTHER_KEYS.iter().map(|(section, _)| *section)).collect();
-    names.extend(["sources", "metrics"]);
+    names.extend(["jobs", "metrics", "notify", "sources"]);
     names.dedup();
     names.into_iter()
 }
@@ -116,6 +116,8 @@ impl Reader {
             file: file.map(Path::to_owned),
             settings: Settings::default(),
             sources: Vec::new(),
+            jobs: Vec::new(),
+            channels: BTreeMap::new(),
             metrics: BTreeMap::new(),
             models: None,
             quality: QualityConfig::default(),
@@ -128,9 +130,15 @@ impl Reader {
             storage_options: environment.storage_options.clone(),
         };
         let sections: Vec<_> = section_names().collect();
+        let mut jobs = None;
         for (section, value) in table {
             if !sections.contains(&section.as_str()) {
                 self.unknown("section", &format!("[{section}]"), "", &sections);
+                continue;
+            }
+            if section == "jobs" {
+                // Read at the end: their zone is the reporting zone, their channels are those of [notify].
+                jobs = Some(value);
                 continue;
             }
             let Value::Table(keys) = value else {
@@ -140,6 +148,7 @@ impl Reader {
             match section.as_str() {
                 "sources" => config.sources = self.sources(keys, &folder, file.is_none()),
                 "metrics" => config.metrics = self.metrics(keys),
+                "notify" => config.channels = self.channels(keys, environment),
                 "tls" => self.tls(&mut config.security, keys, &folder),
                 "auth" => self.auth(&mut config.security, keys, &folder),
                 "oidc" => config.security.oidc = self.oidc(keys),
@@ -149,6 +158,9 @@ impl Reader {
                     }
                 }
             }
+        }
+        if let Some(jobs) = jobs {
+            config.jobs = self.jobs(jobs, config.settings.calendar().timezone, &config.channels);
         }
         if config.sources.is_empty() && self.problems.is_empty() {
             self.problem("no source is configured; hint: add [sources.crm] with connector and location");
@@ -267,6 +279,21 @@ pub(super) fn described(value: &Value) -> String {
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => format!("{} {value}", value.type_str()),
         other => other.type_str().to_owned(),
     }
+}
+
+/// Returns a time such as `90 s`, `30 min`, `2 h` or `1 d`.
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text.find(|other: char| !other.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().ok()?;
+    let seconds = match text[digits..].trim() {
+        "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        _ => return None,
+    };
+    number.checked_mul(seconds).map(Duration::from_secs)
 }
 
 /// Returns the bytes of a size such as `512 MB` or `2GiB`; MB is 1024 x 1024 bytes, as in the tools that limit memory.
