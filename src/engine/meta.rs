@@ -13,6 +13,7 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::freshness::Newest;
+use super::handed::HandedProvider;
 use super::published::{self, PublishedTable};
 use super::state::Shared;
 use super::wire_types::wire_schema;
@@ -59,7 +60,10 @@ pub(super) fn table(name: &str, shared: Weak<Shared>) -> Option<Arc<dyn TablePro
     if name == published::RESTATEMENTS {
         return Some(Arc::new(PublishedTable::of_restatements(shared)));
     }
-    let (name, _) = tables().find(|(known, _)| *known == name)?;
+    let Some((name, _)) = tables().find(|(known, _)| *known == name) else {
+        let table = shared.upgrade()?.handed(name)?;
+        return Some(Arc::new(HandedProvider { table, shared }));
+    };
     Some(Arc::new(MetaTable { name, schema: schema(name), shared }))
 }
 

@@ -13,6 +13,7 @@ mod databases;
 mod faults;
 mod freshness;
 mod gate;
+pub mod handed;
 mod information;
 pub mod laws;
 mod lineage;
@@ -32,6 +33,7 @@ mod state;
 mod statement;
 mod stop;
 mod table_functions;
+pub mod targets;
 mod unique_keys;
 mod wire_types;
 mod yielding;
@@ -226,7 +228,7 @@ impl Engine {
             }
             (_, Some(contract)) => (contract.description.clone(), contract.key.clone()),
             (Some(model), None) => (model.sidecar.description.clone(), model.sidecar.key.clone()),
-            (None, None) => (meta::description(id), Vec::new()),
+            (None, None) => (self.shared.meta_description(id), Vec::new()),
         };
         let describe = |name: &str| {
             let of_model =

@@ -20,6 +20,7 @@ use url::Url;
 use super::attribution_function::AttributionFunction;
 use super::branches::BranchesInTurn;
 use super::conditions::optimizer_rules;
+use super::handed::HandedTable;
 use super::memory::QueryMemory;
 use super::published::{PUBLISHED, Pin, Published};
 use super::row_checks::Checked;
@@ -91,6 +92,8 @@ pub(super) struct Shared {
     pub(super) checked: Checked,
     pub(super) sandbox: Sandbox,
     pub(super) published: Published,
+    /// Tables of `meta` whose rows are known above the engine.
+    pub(super) handed: RwLock<Vec<Arc<dyn HandedTable>>>,
     views: Mutex<HashMap<TableId, Arc<dyn TableProvider>>>,
     base: SessionState,
 }
@@ -127,7 +130,8 @@ impl Shared {
             base.register_udtf(attribution_function::NAME, Arc::new(AttributionFunction::new(Weak::clone(shared))));
             let checked = Checked::open(config.warehouse.folder());
             let (catalog, published) = (Arc::new(catalog), Published::open(sandbox.lake()));
-            Self { config, clock, catalog, models, checked, sandbox, published, views: Mutex::default(), base }
+            let (handed, views) = (RwLock::default(), Mutex::default());
+            Self { config, clock, catalog, models, checked, sandbox, published, handed, views, base }
         })
     }
 
@@ -202,11 +206,30 @@ impl Shared {
         let of_sources =
             self.catalog.tables().filter(|table| table.id.schema == schema).map(|table| table.id.name.clone());
         let of_meta = super::meta::tables().filter(|_| schema == "meta").map(|(name, _)| (*name).to_owned());
+        let of_owners = self.handed_tables().into_iter().filter(|_| schema == "meta");
+        let of_owners = of_owners.map(|table| table.name().to_owned());
         let of_users = if schema == SANDBOX { self.sandbox.names() } else { BTreeMap::new() };
         let of_ledger = if schema == PUBLISHED { self.published.names() } else { Vec::new() };
-        let names: BTreeSet<String> =
-            of_models.chain(of_sources).chain(of_meta).chain(of_users.into_keys()).chain(of_ledger).collect();
+        let names: BTreeSet<String> = {
+            let own = of_models.chain(of_sources).chain(of_meta).chain(of_owners);
+            own.chain(of_users.into_keys()).chain(of_ledger).collect()
+        };
         names.into_iter().collect()
+    }
+
+    fn handed_tables(&self) -> Vec<Arc<dyn HandedTable>> {
+        self.handed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns a table of `meta` that its owner handed over.
+    pub(super) fn handed(&self, name: &str) -> Option<Arc<dyn HandedTable>> {
+        self.handed_tables().into_iter().find(|table| table.name() == name)
+    }
+
+    /// Returns what a row of a table of `meta` is; empty where there is no such table.
+    pub(super) fn meta_description(&self, id: &TableId) -> String {
+        let handed = self.handed(&id.name).filter(|_| id.schema == "meta");
+        handed.map_or_else(|| super::meta::description(id), |table| table.description().to_owned())
     }
 
     /// Returns whether a name stands for files or for a query.

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::engine::laws::{Law, LawScope};
 use crate::engine::{DEFAULT_SCHEMA, Engine};
 use crate::error::{Error, ErrorKind, Result};
+use crate::jobs::Scheduler;
 use findings::Findings;
 
 /// Checks everything that can be checked before a query asks for it.
@@ -26,7 +27,7 @@ pub(in crate::cli) async fn run(
     terminal: &Terminal,
 ) -> Result<Ending, Stop> {
     if arguments.targets {
-        let engine = Engine::open(config?).await?;
+        let engine = super::open(config?).await?;
         let targets = targets::read(&engine).await?;
         let text = match arguments.format {
             TextFormat::Text => targets.text(terminal),
@@ -83,8 +84,13 @@ async fn check(
 async fn open(config: Config, findings: &mut Findings) -> Result<Option<Engine>> {
     findings.configuration =
         config.file.as_ref().map_or_else(|| "the sample".to_owned(), |file| file.display().to_string());
-    match Engine::open(config).await {
-        Ok(engine) => Ok(Some(engine)),
+    match super::open(config).await {
+        Ok(engine) => {
+            if let Err(error) = Scheduler::open(engine.clone()) {
+                findings.fault("configuration", &error)?;
+            }
+            Ok(Some(engine))
+        }
         Err(error) => {
             let part = match error.kind() {
                 ErrorKind::Model => "models",

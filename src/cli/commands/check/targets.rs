@@ -1,20 +1,14 @@
 //! `topline check --targets`: what is off target, whose it is and what is done then, and which metrics nobody answers for.
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type};
-use arrow::util::display::array_value_to_string;
 use serde::Serialize;
 
 use super::findings::without;
-use crate::catalog::TableId;
 use crate::cli::output::listing::{Lean, Overflow, listing};
 use crate::cli::output::numbers::grouped;
 use crate::cli::terminal::Terminal;
-use crate::domain::governance::CADENCES;
 use crate::engine::Engine;
-use crate::error::{Error, ErrorKind, Result};
-use crate::metrics::SCHEMA;
+use crate::engine::targets::{OffTarget, Scorecard};
+use crate::error::Result;
 
 /// Below this a number is shown with all the places that a ratio needs.
 const SMALL: f64 = 10.0;
@@ -22,7 +16,7 @@ const SMALL: f64 = 10.0;
 /// How the metrics stand in the last complete period of each cadence.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Targets {
-    scorecards: Vec<Scorecard>,
+    scorecards: Vec<Counts>,
     off_target: Vec<OffTarget>,
     without_owner: Vec<String>,
     without_target: Vec<String>,
@@ -31,25 +25,12 @@ pub(super) struct Targets {
 
 /// The last complete period of a cadence.
 #[derive(Debug, Serialize)]
-struct Scorecard {
+struct Counts {
     cadence: &'static str,
     period: String,
     on_target: usize,
     off_target: usize,
     no_target: usize,
-}
-
-/// A metric on the wrong side of its target by more than its threshold.
-#[derive(Debug, Serialize)]
-struct OffTarget {
-    cadence: &'static str,
-    period: String,
-    metric: String,
-    value: Option<f64>,
-    previous: Option<f64>,
-    target: Option<f64>,
-    owner: Option<String>,
-    action_plan: Option<String>,
 }
 
 /// Reads the scorecards and the registry.
@@ -64,56 +45,15 @@ pub(super) async fn read(engine: &Engine) -> Result<Targets> {
         without_action_plan: without(&metrics, |entry| entry.action_plan.is_some()),
         ..Targets::default()
     };
-    for cadence in CADENCES {
-        let view = TableId { schema: SCHEMA.to_owned(), name: format!("{cadence}_scorecard") };
-        if engine.models().get(&view).is_some() {
-            targets.add(engine, cadence, &view).await?;
-        }
+    for card in engine.scorecards().await? {
+        let Scorecard { cadence, period, on_target, no_target, off_target } = card;
+        targets.scorecards.push(Counts { cadence, period, on_target, off_target: off_target.len(), no_target });
+        targets.off_target.extend(off_target);
     }
     Ok(targets)
 }
 
 impl Targets {
-    async fn add(&mut self, engine: &Engine, cadence: &'static str, view: &TableId) -> Result<()> {
-        let sql = format!(
-            "select period, metric, value, previous, target, status, owner, action_plan from ( \
-                 select *, max(period) over () as last_period from {view} where is_complete \
-             ) where period = last_period order by metric"
-        );
-        let mut scorecard = None;
-        for rows in engine.session().query(&sql).await?.collect().await? {
-            for row in 0..rows.num_rows() {
-                let period = text(&rows, "period", row)?.unwrap_or_default();
-                let counts = scorecard.get_or_insert_with(|| Scorecard {
-                    cadence,
-                    period: period.clone(),
-                    on_target: 0,
-                    off_target: 0,
-                    no_target: 0,
-                });
-                match text(&rows, "status", row)?.as_deref() {
-                    Some("on_target") => counts.on_target += 1,
-                    Some("off_target") => {
-                        counts.off_target += 1;
-                        self.off_target.push(OffTarget {
-                            cadence,
-                            period,
-                            metric: text(&rows, "metric", row)?.unwrap_or_default(),
-                            value: number(&rows, "value", row)?,
-                            previous: number(&rows, "previous", row)?,
-                            target: number(&rows, "target", row)?,
-                            owner: text(&rows, "owner", row)?,
-                            action_plan: text(&rows, "action_plan", row)?,
-                        });
-                    }
-                    _ => counts.no_target += 1,
-                }
-            }
-        }
-        self.scorecards.extend(scorecard);
-        Ok(())
-    }
-
     /// Returns the same for people.
     pub(super) fn text(&self, terminal: &Terminal) -> String {
         let mut text = String::new();
@@ -164,19 +104,4 @@ fn row(off: &OffTarget) -> Vec<String> {
         off.owner.clone().unwrap_or_default(),
         off.action_plan.clone().unwrap_or_default(),
     ]
-}
-
-fn text(rows: &RecordBatch, name: &str, row: usize) -> Result<Option<String>> {
-    let Some(values) = rows.column_by_name(name).filter(|values| !values.is_null(row)) else { return Ok(None) };
-    array_value_to_string(values, row).map(Some).map_err(|cause| unreadable(name, cause))
-}
-
-fn number(rows: &RecordBatch, name: &str, row: usize) -> Result<Option<f64>> {
-    let Some(values) = rows.column_by_name(name).filter(|values| !values.is_null(row)) else { return Ok(None) };
-    let values = cast(values, &DataType::Float64).map_err(|cause| unreadable(name, cause))?;
-    Ok(Some(values.as_primitive::<Float64Type>().value(row)))
-}
-
-fn unreadable(name: &str, cause: arrow::error::ArrowError) -> Error {
-    Error::new(ErrorKind::Query, format!("column \"{name}\" of a scorecard cannot be read")).with_source(cause)
 }
