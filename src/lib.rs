@@ -8,7 +8,7 @@
 //!
 //! | floor | modules | owns |
 //! | --- | --- | --- |
-//! | 5 serving | [`cli`], [`flight`] | protocols, text |
+//! | 5 serving | [`cli`], [`flight`], [`jobs`] | protocols, text, schedules |
 //! | 4 engine | [`engine`], then [`publish`] | sessions, limits, running a query, row checks; months that do not move |
 //! | 3 meaning | [`models`], then [`metrics`] | SQL files and their order; what a metric is |
 //! | 2 catalog | [`catalog`] | the contract that source tables are held against |
@@ -36,6 +36,7 @@ pub mod engine;
 pub mod error;
 pub mod flight;
 pub mod functions;
+pub mod jobs;
 pub mod lake;
 pub mod metrics;
 pub mod models;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The floor of each module: a file imports from floors below its own only.
-const FLOORS: [(&str, u8); 17] = [
+const FLOORS: [(&str, u8); 18] = [
     ("error", 0),
     ("domain", 1),
     ("config", 2),
@@ -19,6 +19,7 @@ const FLOORS: [(&str, u8); 17] = [
     ("engine", 40),
     ("publish", 45),
     ("flight", 50),
+    ("jobs", 50),
     ("cli", 60),
     ("lib", 70),
     ("main", 70),

@@ -1,6 +1,7 @@
 //! What may be asked for on the command line.
 
 mod access;
+mod jobs;
 mod publishing;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use clap_complete::Shell;
 use super::output::format::Format;
 use crate::domain::month::Month;
 pub(super) use access::{TokenArguments, TokenCommand, UserArguments, UserCommand};
+pub(super) use jobs::{JobsArguments, JobsCommand};
 pub(super) use publishing::{CloseArguments, MaterializeArguments, VerifyArguments};
 
 /// The revenue warehouse in one binary: CRM, billing and campaign Parquet in, trusted RevOps metrics out.
@@ -78,6 +80,8 @@ pub(super) enum Command {
     Reopen(CloseArguments),
     /// Hold published months against what was recorded, and compute them again
     Verify(VerifyArguments),
+    /// Run, list and watch jobs: what is published when
+    Jobs(JobsArguments),
     /// Print the physical plan of a query
     ExplainPlan(ExplainPlanArguments),
     /// Check configuration, sources, models and the laws of views, and list every problem

@@ -7,7 +7,6 @@ use crate::cli::arguments::ExplainPlanArguments;
 use crate::cli::stop::{Ending, Stop};
 use crate::cli::terminal::Terminal;
 use crate::config::Config;
-use crate::engine::Engine;
 
 /// Schemas and statistics would bury the plan.
 const IS_VERBOSE: bool = false;
@@ -22,7 +21,7 @@ pub(in crate::cli) async fn run(
     terminal: &Terminal,
 ) -> Result<Ending, Stop> {
     let sql = if arguments.sql == "-" { read_stdin()? } else { arguments.sql.clone() };
-    let engine = Engine::open(config).await?;
+    let engine = super::open(config).await?;
     let plan = engine.session().prepare(&sql).await?.physical_plan(None).await?;
     terminal.print(&displayable(plan.as_ref()).indent(IS_VERBOSE).to_string())?;
     Ok(Ending::Done)

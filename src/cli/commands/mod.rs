@@ -7,6 +7,7 @@ pub(super) mod describe;
 pub(super) mod diff;
 pub(super) mod explain;
 pub(super) mod explain_plan;
+pub(super) mod jobs;
 pub(super) mod materialize;
 pub(super) mod query;
 pub(super) mod report;
@@ -32,19 +33,30 @@ pub(super) async fn run(command: Command, config: Result<Config>, terminal: Term
         Command::Check(arguments) => check::run(config, &arguments, &terminal).await,
         Command::Query(arguments) => query::run(config?, arguments, &terminal).await,
         Command::ExplainPlan(arguments) => explain_plan::run(config?, &arguments, &terminal).await,
-        Command::Report(arguments) => report::run(&Engine::open(config?).await?, &arguments, &terminal).await,
-        Command::Explain(arguments) => explain::run(&Engine::open(config?).await?, &arguments, &terminal).await,
+        Command::Report(arguments) => report::run(&open(config?).await?, &arguments, &terminal).await,
+        Command::Explain(arguments) => explain::run(&open(config?).await?, &arguments, &terminal).await,
         Command::Diff(arguments) => diff::run(config?, &arguments, &terminal).await,
-        Command::Tables(arguments) => tables::run(&Engine::open(config?).await?, &arguments, &terminal).await,
-        Command::Describe(arguments) => describe::run(&Engine::open(config?).await?, &arguments, &terminal).await,
+        Command::Tables(arguments) => tables::run(&open(config?).await?, &arguments, &terminal).await,
+        Command::Describe(arguments) => describe::run(&open(config?).await?, &arguments, &terminal).await,
         Command::User(arguments) => user::run(config, arguments, &terminal),
         Command::Token(arguments) => user::run_token(config, arguments, &terminal),
-        Command::Materialize(arguments) => materialize::run(&Engine::open(config?).await?, &arguments, &terminal).await,
-        Command::Close(arguments) => close::close(&Engine::open(config?).await?, &arguments, &terminal).await,
-        Command::Reopen(arguments) => close::reopen(&Engine::open(config?).await?, &arguments, &terminal).await,
-        Command::Verify(arguments) => verify::run(&Engine::open(config?).await?, &arguments, &terminal).await,
+        Command::Materialize(arguments) => materialize::run(&open(config?).await?, &arguments, &terminal).await,
+        Command::Jobs(arguments) => jobs::run(open(config?).await?, &arguments, &terminal).await,
+        Command::Close(arguments) => close::close(&open(config?).await?, &arguments, &terminal).await,
+        Command::Reopen(arguments) => close::reopen(&open(config?).await?, &arguments, &terminal).await,
+        Command::Verify(arguments) => verify::run(&open(config?).await?, &arguments, &terminal).await,
         Command::Serve(_) | Command::Sample(_) | Command::Completion(_) => {
             Err(Error::new(ErrorKind::Internal, "this command is not run this way").into())
         }
     }
+}
+
+/// Opens an engine with all tables of schema `meta`.
+///
+/// # Errors
+/// As [`Engine::open`].
+async fn open(config: Config) -> Result<Engine> {
+    let engine = Engine::open(config).await?;
+    crate::jobs::hand_over(&engine);
+    Ok(engine)
 }

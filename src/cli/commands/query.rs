@@ -16,7 +16,7 @@ use crate::cli::stop::{Ending, Stop};
 use crate::cli::terminal::Terminal;
 use crate::config::Config;
 use crate::domain::names::counted;
-use crate::engine::{Engine, Outcome, QueryStream};
+use crate::engine::{Outcome, QueryStream};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The most that is read of a text of SQL: one byte more than the engine takes, so that it says what is wrong.
@@ -40,7 +40,7 @@ pub(in crate::cli) async fn run(
     // Rows that run over the screen are sign enough.
     let is_seen = target.file.is_none() && target.format != Format::Table && terminal.out.is_terminal;
     let spinner = if is_seen { Spinner::hidden() } else { Spinner::start(terminal, "running") };
-    let engine = Engine::open(config).await?;
+    let engine = super::open(config).await?;
     let rows = match engine.session().run(&sql).await? {
         Outcome::Rows(rows) => rows,
         Outcome::Written(rows) => {

@@ -1,0 +1,115 @@
+//! Running a job because somebody asks for it: cron, systemd, Airflow, or a person.
+
+use std::future::ready;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::duty::{Next, pattern_of};
+use super::entry::{Cause, Event, Settled, State};
+use super::job::Job;
+use super::scheduler::{Look, Phase, Scheduler};
+use crate::error::Result;
+
+/// How often is looked whether a run of another process ended, or a pause is over.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// What is owed; a job without a schedule is run.
+    Owed,
+    /// A run, whether a tick is owed or not.
+    Now,
+    /// The ticks that were given up.
+    Again,
+}
+
+impl Scheduler {
+    /// Runs a job to its end, pauses before retries included; what another process is at is awaited. Returns the ticks that
+    /// came to their end meanwhile; none where nothing was owed.
+    ///
+    /// A job that was never looked at owes the latest tick of its schedule.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such job, `Storage` where its journal cannot be read or written.
+    pub async fn run_job(&self, name: &str, asked: Asked) -> Result<Vec<Settled>> {
+        let job = self.job(name)?;
+        // Nobody is told to stop here: the process is ended by a signal, and the claim by its end.
+        let (_phase, seen) = watch::channel(Phase::Open);
+        let mut known = self.begin(job).await?;
+        let mut settled = Vec::new();
+        let mut wanted = self.wanted(job, asked).await?;
+        loop {
+            let look = self.look(job).await?;
+            settled.extend(self.settled_since(job, &mut known).await?);
+            match (look, wanted.pop()) {
+                (Look::Run(next), again) => {
+                    wanted.extend(again);
+                    self.run(job, &next, &seen).await?;
+                }
+                (Look::Wait(_), again) if self.is_under_way(job).await? => {
+                    wanted.extend(again);
+                    sleep(LOOK).await;
+                }
+                (Look::Wait(_), Some(next)) => drop(self.run(job, &next, &seen).await?),
+                (Look::Wait(_), None) => break,
+            }
+            settled.extend(self.settled_since(job, &mut known).await?);
+        }
+        Ok(settled)
+    }
+
+    /// Takes down the schedule of a job that nobody ever looked at, so that its latest tick is owed; returns the number of
+    /// the newest entry.
+    async fn begin(&self, job: &Job) -> Result<u64> {
+        let now = self.clock.now_micros();
+        let begun = job.journal.write(now, |_, number| {
+            if number > 0 {
+                return None;
+            }
+            let schedule = job.config.schedule.as_ref();
+            let latest = schedule.and_then(|schedule| schedule.up_to(now));
+            let accounted = latest.map_or(now, |latest| latest - 1);
+            let schedule = schedule.map(pattern_of);
+            Some((Event::Scheduled, State { schedule, accounted, since: accounted, ..State::default() }))
+        });
+        begun.await?;
+        Ok(job.journal.newest().await?.map_or(0, |newest| newest.number))
+    }
+
+    /// Returns the runs that are asked for and that no schedule owes.
+    async fn wanted(&self, job: &Job, asked: Asked) -> Result<Vec<Next>> {
+        let next = |tick, cause| Next { tick, cause, attempt: 1 };
+        Ok(match asked {
+            Asked::Owed if job.config.schedule.is_some() => Vec::new(),
+            Asked::Owed | Asked::Now => vec![next(self.clock.now_micros(), Cause::Request)],
+            Asked::Again => {
+                let dead = job.journal.newest().await?.map(|newest| newest.state.dead.clone()).unwrap_or_default();
+                // The oldest is taken first, from the end.
+                dead.into_iter().rev().map(|tick| next(tick, Cause::Again)).collect()
+            }
+        })
+    }
+
+    async fn is_under_way(&self, job: &Job) -> Result<bool> {
+        let newest = job.journal.newest().await?;
+        Ok(newest.is_some_and(|newest| newest.state.claim.is_some() || newest.state.waiting.is_some()))
+    }
+
+    /// Returns the ticks that came to their end since an entry, whoever ran them.
+    async fn settled_since(&self, job: &Job, known: &mut u64) -> Result<Vec<Settled>> {
+        let Some(newest) = job.journal.newest().await? else { return Ok(Vec::new()) };
+        let before = std::mem::replace(known, newest.number);
+        let entries = job.journal.backwards().await?.try_take_while(|entry| ready(Ok(entry.number > before)));
+        let settled = entries.try_filter_map(|entry| match entry.event {
+            Event::Settled(settled) if entry.number <= newest.number => ready(Ok(Some(settled))),
+            _ => ready(Ok(None)),
+        });
+        let mut settled: Vec<Settled> = settled.try_collect().await?;
+        settled.reverse();
+        Ok(settled)
+    }
+}

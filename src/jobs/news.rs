@@ -1,0 +1,224 @@
+//! What channels are told of a tick, in words and as JSON.
+
+use chrono::{DateTime, SecondsFormat};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::entry::{Outcome, Settled, State};
+use super::job::Job;
+use super::letter::Letter;
+use crate::config::{ChannelConfig, News};
+use crate::domain::names::counted;
+use crate::engine::Engine;
+use crate::engine::published::entry::BrokenLaw;
+use crate::engine::targets::OffTarget;
+use crate::error::Result;
+use crate::publish::Report;
+
+/// Numbers and metrics that one letter names: enough to see what it is about, few enough to read.
+const NAMED_MAX: usize = 10;
+
+/// Published numbers that are held against a threshold: those that moved most.
+const MOVED_MAX: usize = 1_000;
+
+/// How long the process that wrote a letter has it to itself, in microseconds: longer than an attempt takes.
+pub(super) const OWN_MICROS: i64 = 120 * 1_000_000;
+
+/// What a run found that channels may be told, beside how it ended.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Findings {
+    broken: Vec<BrokenLaw>,
+    /// Published numbers that moved, the one that moved most first.
+    moved: Vec<Moved>,
+    /// What is off target; `None` where nobody looked.
+    off_target: Option<Vec<OffTarget>>,
+}
+
+/// A published number that moved.
+#[derive(Debug, Clone, Serialize)]
+struct Moved {
+    metric: String,
+    month: Option<String>,
+    key: Option<String>,
+    column: String,
+    value_before: Option<String>,
+    value_after: Option<String>,
+    reason: String,
+    /// By which share of its old value; `None` where it had none, has none now or is no number.
+    share: Option<f64>,
+}
+
+impl Findings {
+    /// Looks at what the channels of a job want to know of a run. What cannot be found out is left out: it must not keep a
+    /// run from being taken down.
+    pub(super) async fn of(engine: &Engine, job: &Job, report: &Report) -> Self {
+        let wants = |news| job.channels.values().any(|channel| channel.on.contains(&news));
+        let mut findings = Self { broken: report.broken.clone(), ..Self::default() };
+        let Some(version) = report.version.filter(|_| report.broken.is_empty()) else { return findings };
+        if report.restatements > 0 && wants(News::Restated) {
+            match moved(engine, version).await {
+                Ok(moved) => findings.moved = moved,
+                Err(error) => tracing::warn!(%error, job = job.config.name, "what moved is not known"),
+            }
+        }
+        // All metrics are computed for it, so it is asked only after something was published.
+        if wants(News::OffTarget) {
+            match engine.scorecards().await {
+                Ok(cards) => findings.off_target = Some(cards.into_iter().flat_map(|card| card.off_target).collect()),
+                Err(error) => tracing::warn!(%error, job = job.config.name, "what is off target is not known"),
+            }
+        }
+        findings
+    }
+
+    /// Takes down what is known to be off target, so that it is told once for each period.
+    pub(super) fn note(&self, state: &mut State) {
+        if let Some(off) = &self.off_target {
+            state.off_target = off.iter().map(name_of).collect();
+        }
+    }
+}
+
+fn name_of(off: &OffTarget) -> String {
+    format!("{} {} {}", off.cadence, off.period, off.metric)
+}
+
+async fn moved(engine: &Engine, version: u64) -> Result<Vec<Moved>> {
+    let sql = format!(
+        "select metric, cast(month as varchar) as month, key, \"column\", value_before, value_after, reason, \
+             abs(difference) / nullif(abs(try_cast(value_before as double)), 0) as share \
+         from meta.restatements \
+         where run_id = (select max(run_id) from meta.runs where version = {version}) \
+         order by coalesce(share, 1e300) desc, metric, month, key, \"column\" limit {MOVED_MAX}"
+    );
+    let mut moved = Vec::new();
+    for rows in engine.session().all_rows(&sql).await?.collect().await? {
+        let text = |name: &str, row: usize| {
+            let values = rows.column_by_name(name).filter(|values| !values.is_null(row))?;
+            arrow::util::display::array_value_to_string(values, row).ok()
+        };
+        moved.extend((0..rows.num_rows()).map(|row| Moved {
+            metric: text("metric", row).unwrap_or_default(),
+            month: text("month", row),
+            key: text("key", row).filter(|key| !key.is_empty()),
+            column: text("column", row).unwrap_or_default(),
+            value_before: text("value_before", row),
+            value_after: text("value_after", row),
+            reason: text("reason", row).unwrap_or_default(),
+            share: text("share", row).and_then(|share| share.parse().ok()),
+        }));
+    }
+    Ok(moved)
+}
+
+/// Returns the letters about a tick that came to its end, before the state says so.
+pub(super) fn letters(
+    job: &Job,
+    before: &State,
+    settled: &Settled,
+    findings: &Findings,
+    entry: (u64, &str, i64),
+) -> Vec<Letter> {
+    let (number, by, now) = entry;
+    let mut letters = Vec::new();
+    for (channel, config) in &job.channels {
+        for news in News::ALL.into_iter().filter(|news| config.on.contains(news)) {
+            let Some(body) = body(job, before, settled, findings, config, news) else { continue };
+            letters.push(Letter {
+                id: format!("{number} {channel} {}", news.name()),
+                channel: channel.clone(),
+                body,
+                by: by.to_owned(),
+                until: now + OWN_MICROS,
+                failures: 0,
+                not_before: now,
+            });
+        }
+    }
+    letters
+}
+
+/// Returns what a channel is told; `None` where there is no such news.
+fn body(
+    job: &Job,
+    before: &State,
+    settled: &Settled,
+    findings: &Findings,
+    config: &ChannelConfig,
+    news: News,
+) -> Option<Value> {
+    let why = settled.why.clone().unwrap_or_default();
+    let (text, details) = match news {
+        News::Held if settled.outcome == Outcome::Held => {
+            let examples = findings.broken.iter().flat_map(|law| law.examples.iter().take(NAMED_MAX));
+            let lines: Vec<&str> = examples.map(String::as_str).collect();
+            (with_lines(format!("was held, and nothing was published: {why}"), &lines), json!(findings.broken))
+        }
+        News::Failed if settled.outcome == Outcome::Dead => {
+            let attempts = counted(settled.attempts.into(), "attempt");
+            let back = format!("topline jobs run {} --again runs it again", job.config.name);
+            (format!("was given up after {attempts}: {why}; {back}"), Value::Null)
+        }
+        News::Restated => {
+            let beyond = |moved: &&Moved| moved.share.is_none_or(|share| share > config.restated_above);
+            let moved: Vec<&Moved> = findings.moved.iter().filter(beyond).collect();
+            let named = &moved[..moved.len().min(NAMED_MAX)];
+            let lines: Vec<String> = named.iter().map(|moved| moved.line()).collect();
+            let count = counted(moved.len() as u64, "published number");
+            let text = format!("restated {count}, version {}", settled.version.unwrap_or_default());
+            (with_lines((!moved.is_empty()).then_some(text)?, &lines), json!(named))
+        }
+        News::OffTarget => {
+            let known = &before.off_target;
+            let off = findings.off_target.iter().flatten();
+            let new: Vec<&OffTarget> = off.filter(|off| !known.contains(&name_of(off))).collect();
+            let lines: Vec<String> = new.iter().map(|off| off_line(off)).collect();
+            let text = format!("found {} off target", counted(new.len() as u64, "metric"));
+            (with_lines((!new.is_empty()).then_some(text)?, &lines), json!(new))
+        }
+        News::Recovered => {
+            let last = before.last.as_ref().filter(|last| last.outcome != Outcome::Done)?;
+            let is_well = settled.outcome == Outcome::Done;
+            let text = format!("does its work again: the tick before it was {}", last.outcome.name());
+            (is_well.then_some(text)?, Value::Null)
+        }
+        News::Held | News::Failed => return None,
+    };
+    Some(json!({
+        "text": format!("topline: job {} {text}", job.config.name),
+        "news": news.name(),
+        "job": job.config.name,
+        "tick": instant(settled.tick),
+        "ended_at": instant(settled.ended_at),
+        "version": settled.version,
+        "metrics": settled.metrics,
+        "months": settled.months,
+        "details": details,
+    }))
+}
+
+fn instant(micros: i64) -> String {
+    DateTime::from_timestamp_micros(micros).unwrap_or_default().to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+fn with_lines(text: String, lines: &[impl AsRef<str>]) -> String {
+    lines.iter().fold(text, |text, line| format!("{text}\n• {}", line.as_ref()))
+}
+
+impl Moved {
+    fn line(&self) -> String {
+        let place: Vec<&str> = [self.month.as_deref(), self.key.as_deref()].into_iter().flatten().collect();
+        let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+        let share = self.share.map_or_else(String::new, |share| format!(" ({:.2} %)", share * 100.0));
+        let Self { metric, column, reason, .. } = self;
+        let (before, after) = (value(&self.value_before), value(&self.value_after));
+        format!("{metric} {}, {column}: {before} → {after}{share}, {reason}", place.join(" "))
+    }
+}
+
+fn off_line(off: &OffTarget) -> String {
+    let figure = |number: Option<f64>| number.map_or_else(|| "–".to_owned(), |number| format!("{number:.4}"));
+    let owner = off.owner.as_ref().map_or_else(String::new, |owner| format!(", owner {owner}"));
+    let plan = off.action_plan.as_ref().map_or_else(String::new, |plan| format!(": {plan}"));
+    format!("{} {}: {}, target {}{owner}{plan}", off.metric, off.period, figure(off.value), figure(off.target))
+}
