@@ -12,6 +12,7 @@ mod golden;
 mod good_input;
 mod governance;
 mod http_source;
+mod jobs;
 mod labels;
 mod laws;
 mod models;

@@ -1,0 +1,196 @@
+//! What channels are told, and that nothing of it is lost.
+
+use std::sync::{Arc, Mutex};
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::Value;
+use topline::domain::clock::Clock;
+use topline::engine::Engine;
+use topline::jobs::Scheduler;
+use topline::{ErrorKind, Result};
+
+use super::{Shop, rows};
+
+const DAILY: &str = "[[jobs]]\nname = \"daily\"\ncron = \"0 2 * * *\"\nmetrics = [\"paid\"]\nretries = 0\nnotify = \
+                     [\"hook\"]\n\n[notify.hook]\nwebhook_env = \"HOOK\"\ntoken_env = \"TOKEN\"\n";
+
+/// A webhook that takes down what it is told, and answers what it is told to.
+#[derive(Clone)]
+struct Hook {
+    told: Arc<Mutex<Vec<(Value, String)>>>,
+    answer: Arc<Mutex<StatusCode>>,
+    url: String,
+}
+
+impl Hook {
+    async fn listen() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}/secret-path", listener.local_addr().expect("it is bound"));
+        let hook = Self { told: Arc::default(), answer: Arc::new(Mutex::new(StatusCode::OK)), url };
+        let router = Router::new().route("/secret-path", post(take)).with_state(hook.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        hook
+    }
+
+    fn answer(&self, status: StatusCode) {
+        *self.answer.lock().expect("no panic") = status;
+    }
+
+    /// Returns the news that were told since the last time: `held daily`.
+    fn told(&self) -> Vec<String> {
+        let told = std::mem::take(&mut *self.told.lock().expect("no panic"));
+        assert!(told.iter().all(|(_, token)| token == "Bearer hush"), "{told:?}");
+        told.iter().map(|(body, _)| format!("{} {}", word(body, "news"), word(body, "job"))).collect()
+    }
+
+    fn texts(&self) -> Vec<String> {
+        let told = std::mem::take(&mut *self.told.lock().expect("no panic"));
+        told.iter().map(|(body, _)| word(body, "text").to_owned()).collect()
+    }
+
+    async fn scheduler(&self, shop: &Shop) -> Result<Scheduler> {
+        let config = shop.project.config(&[("HOOK", self.url.as_str()), ("TOKEN", "hush")])?;
+        let engine = Engine::open_at(config, Clock::Moved(shop.clock)).await?;
+        Scheduler::open(engine)
+    }
+}
+
+async fn take(State(hook): State<Hook>, headers: HeaderMap, Json(body): Json<Value>) -> StatusCode {
+    let token = headers.get("authorization").and_then(|token| token.to_str().ok()).unwrap_or_default();
+    let answer = *hook.answer.lock().expect("no panic");
+    if answer.is_success() {
+        hook.told.lock().expect("no panic").push((body, token.to_owned()));
+    }
+    answer
+}
+
+fn word<'a>(body: &'a Value, key: &str) -> &'a str {
+    body[key].as_str().unwrap_or_default()
+}
+
+/// Does what is due at an instant, and delivers what there is to tell.
+async fn tick(scheduler: &Scheduler, shop: &Shop, now: &str) {
+    shop.go_to(now);
+    scheduler.run_due().await;
+    scheduler.deliver().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_is_told_of_each_turn_once() {
+    let (hook, shop) = (Hook::listen().await, Shop::new(DAILY, "2026-01-01T00:00:00Z"));
+    let scheduler = hook.scheduler(&shop).await.expect("it opens");
+    scheduler.require_channels().expect("both variables are set");
+    tick(&scheduler, &shop, "2026-01-01T00:00:00Z").await;
+    tick(&scheduler, &shop, "2026-01-01T02:00:00Z").await;
+    assert!(hook.told().is_empty(), "that all is well is no news");
+
+    shop.pay("p2", "2025-12-15T10:00:00Z", 500_000);
+    tick(&scheduler, &shop, "2026-01-02T02:00:00Z").await;
+    scheduler.deliver().await;
+    let told = hook.texts();
+    assert_eq!(
+        told,
+        ["topline: job daily was held, and nothing was published: nobody_pays_a_thousand of paid is broken\n\
+          • month = 2025-12-01, paid = 5000.00"]
+    );
+
+    shop.project.bytes("billing/payments/p2.parquet", b"PAR1");
+    tick(&scheduler, &shop, "2026-01-03T02:00:00Z").await;
+    let told = hook.texts();
+    assert!(told[0].starts_with("topline: job daily was given up after 1 attempt: billing/payments/p2"), "{told:?}");
+    assert!(told[0].ends_with("; topline jobs run daily --again runs it again"), "{told:?}");
+
+    shop.project.remove("billing/payments/p2.parquet");
+    tick(&scheduler, &shop, "2026-01-04T02:00:00Z").await;
+    assert_eq!(hook.texts(), ["topline: job daily does its work again: the tick before it was dead"]);
+
+    shop.pay("p3", "2025-11-20T10:00:00Z", 5_000);
+    tick(&scheduler, &shop, "2026-01-05T02:00:00Z").await;
+    assert_eq!(
+        hook.texts(),
+        ["topline: job daily restated 1 published number, version 3\n\
+          • paid 2025-11-01, paid: 100.00 → 150.00 (50.00 %), late data, as_of"]
+    );
+    tick(&scheduler, &shop, "2026-01-06T02:00:00Z").await;
+    assert!(hook.told().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_moved_less_than_the_threshold_is_not_told() {
+    let jobs = format!("{DAILY}restated_above = 0.5\non = [\"restated\"]\n");
+    let (hook, shop) = (Hook::listen().await, Shop::new(&jobs, "2026-01-01T00:00:00Z"));
+    let scheduler = hook.scheduler(&shop).await.expect("it opens");
+    tick(&scheduler, &shop, "2026-01-01T00:00:00Z").await;
+    tick(&scheduler, &shop, "2026-01-01T02:00:00Z").await;
+    shop.pay("p2", "2025-11-20T10:00:00Z", 5_000);
+    tick(&scheduler, &shop, "2026-01-02T02:00:00Z").await;
+    assert!(hook.told().is_empty(), "it moved by half");
+    shop.pay("p3", "2025-11-21T10:00:00Z", 9_000);
+    tick(&scheduler, &shop, "2026-01-03T02:00:00Z").await;
+    assert_eq!(hook.told(), ["restated daily"], "it moved by six tenths");
+}
+
+/// The receiver is down, then the process that wrote the letter dies: the next one delivers it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_outlives_its_receiver_s_failures_and_its_writer() {
+    let (hook, shop) = (Hook::listen().await, Shop::new(DAILY, "2026-01-01T00:00:00Z"));
+    let writer = hook.scheduler(&shop).await.expect("it opens");
+    tick(&writer, &shop, "2026-01-01T00:00:00Z").await;
+    shop.pay("p2", "2025-12-15T10:00:00Z", 500_000);
+    hook.answer(StatusCode::SERVICE_UNAVAILABLE);
+    tick(&writer, &shop, "2026-01-01T02:00:00Z").await;
+    let standing = &writer.standings().await.expect("a journal")[0];
+    assert_eq!((standing.state, standing.undelivered), ("held", 1), "the run is taken down all the same");
+    let next = writer.deliver().await.expect("it is tried again");
+    drop(writer);
+
+    hook.answer(StatusCode::OK);
+    let heir = hook.scheduler(&shop).await.expect("it opens");
+    shop.set(next);
+    let since = heir.deliver().await.expect("it is still another's");
+    assert!(hook.told().is_empty());
+    shop.set(since);
+    heir.deliver().await;
+    assert_eq!(hook.told(), ["held daily"]);
+    assert_eq!(heir.standings().await.expect("a journal")[0].undelivered, 0);
+    heir.deliver().await;
+    assert!(hook.told().is_empty(), "it is told once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_reads_the_news_from_its_standard_input() {
+    let jobs = "[[jobs]]\nname = \"daily\"\ncron = \"0 2 * * *\"\nmetrics = [\"paid\"]\nnotify = [\"file\"]\n\n\
+                [notify.file]\ncommand = [\"tee\", \"PLACE\"]\n";
+    let shop = Shop::new(jobs, "2026-01-01T00:00:00Z");
+    let place = shop.project.path("told.json");
+    let configuration = std::fs::read_to_string(shop.project.path("topline.toml")).expect("it is there");
+    shop.project.text("topline.toml", &configuration.replace("PLACE", &place.display().to_string()));
+    let scheduler = shop.scheduler().await;
+    tick(&scheduler, &shop, "2026-01-01T00:00:00Z").await;
+    shop.pay("p2", "2025-12-15T10:00:00Z", 500_000);
+    tick(&scheduler, &shop, "2026-01-01T02:00:00Z").await;
+    let told: Value = serde_json::from_slice(&std::fs::read(place).expect("it was written")).expect("JSON");
+    assert_eq!((word(&told, "news"), word(&told, "tick")), ("held", "2026-01-01T02:00:00Z"));
+    assert_eq!(told["details"][0]["law"], "nobody_pays_a_thousand");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_variable_that_is_not_set_is_named_and_what_one_holds_is_not_shown() {
+    let shop = Shop::new(DAILY, "2026-01-01T00:00:00Z");
+    let error = shop.scheduler().await.require_channels().expect_err("nothing is set");
+    assert_eq!(error.kind(), ErrorKind::Config);
+    for variable in ["HOOK", "TOKEN"] {
+        let problem = format!("[notify.hook]: environment variable \"{variable}\" is not set");
+        assert!(error.message().contains(&problem), "{error}");
+    }
+    let variables = [("HOOK", "ftp://user:password@example.com"), ("TOKEN", "hush")];
+    let config = shop.project.config(&variables).expect("it is read");
+    assert!(!format!("{config:?}").contains("password") && !format!("{config:?}").contains("hush"));
+    let engine = Engine::open_at(config, Clock::Moved(shop.clock)).await.expect("it opens");
+    let error = Scheduler::open(engine.clone()).expect("it opens").require_channels().expect_err("it is no URL");
+    assert_eq!(error.message(), "[notify.hook]: what environment variable \"HOOK\" holds is no https:// URL");
+    assert!(rows(&engine, "select count(*) from meta.runs").await == ["0"]);
+}
