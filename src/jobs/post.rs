@@ -26,7 +26,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// How long a webhook may take to answer, and a command to end.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Attempts that may come to nothing before a letter is given up: with their pauses, more than two hours.
+/// Attempts that may come to nothing before a letter is given up: with their pauses, more than an hour.
 const FAILURES_MAX: u32 = 20;
 
 /// Letters of a job that wait at the same time: the oldest are given up.
