@@ -47,6 +47,7 @@ use crate::catalog::{Catalog, TableId, TableState};
 use crate::config::{Config, Connector, SourceConfig};
 use crate::domain::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::lake::Lake;
 use crate::metrics::{Metric, unknown_metrics};
 use crate::models::{MODELS_ARE_WRONG, ModelSet};
 pub use parts::Part;
@@ -124,6 +125,15 @@ impl Engine {
     /// # Errors
     /// As [`Engine::open`].
     pub async fn open_at(config: Config, clock: Clock) -> Result<Self> {
+        let warehouse = Lake::open(&config.warehouse.location, &config.storage_options)?;
+        Self::open_over(config, clock, warehouse).await
+    }
+
+    /// Opens an engine whose warehouse is given, wherever the configuration says that it lies.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub async fn open_over(config: Config, clock: Clock, warehouse: Lake) -> Result<Self> {
         let raw: Vec<String> = config
             .sources
             .iter()
@@ -142,7 +152,7 @@ impl Engine {
         if let Some(error) = Error::list(ErrorKind::Model, MODELS_ARE_WRONG, models.unknown_tables(&tables)) {
             return Err(error);
         }
-        let sandbox = Sandbox::open(&config)?;
+        let sandbox = Sandbox::new(warehouse, config.sandbox);
         let shared = Shared::new(config, clock, catalog, models, sandbox, runtime);
         schemas::plan_custom_models(&shared).await?;
         Ok(Self { shared })

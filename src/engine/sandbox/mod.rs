@@ -3,7 +3,7 @@
 //! Each name is a Delta table of the warehouse: its log says whether it is a table, a view (whose text is a property) or
 //! dropped. So all that happens to a name is one commit at the place behind the last, two writers never pass each other
 //! unseen, and a write that is asked for again is found in the log. `order` reads the statements, `write` carries them
-//! out, `views` plans what is stored as text. Start at [`Sandbox::open`].
+//! out, `views` plans what is stored as text. Start at [`Sandbox::new`].
 
 mod order;
 mod plan;
@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 
 use super::TableKind;
 use super::state::Shared;
-use crate::config::{Config, SandboxLimits};
+use crate::config::SandboxLimits;
 use crate::domain::names::is_identifier;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{Lake, Table, TableVersion};
@@ -89,19 +89,10 @@ impl Entry {
 }
 
 impl Sandbox {
-    /// Opens the sandbox of the configured warehouse; reads and writes nothing.
-    ///
-    /// # Errors
-    /// `Config` where the options of the warehouse's store are wrong.
-    pub(super) fn open(config: &Config) -> Result<Self> {
-        let lake = Lake::open(&config.warehouse.location, &config.storage_options)?;
-        Ok(Self {
-            lake,
-            limits: config.sandbox,
-            known: Mutex::default(),
-            swept_micros: Mutex::default(),
-            turns: Semaphore::new(WRITES_MAX),
-        })
+    /// Returns the sandbox of a warehouse; reads and writes nothing.
+    pub(super) fn new(lake: Lake, limits: SandboxLimits) -> Self {
+        let (known, swept_micros, turns) = (Mutex::default(), Mutex::default(), Semaphore::new(WRITES_MAX));
+        Self { lake, limits, known, swept_micros, turns }
     }
 
     /// Returns the warehouse.
