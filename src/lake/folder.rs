@@ -3,7 +3,8 @@
 //! `object_store`'s own local store never syncs: after a crash of the machine, a commit that was acknowledged can be a
 //! file of zeros. Here a file is written beside its place and synced before it gets its name, and then its folder is.
 
-use std::fs::{self, File};
+use std::collections::HashSet;
+use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path as LocalPath, PathBuf};
@@ -20,23 +21,60 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
 };
 
+use super::disk::Disk;
+
 /// Stands in the name of a file that is not yet whole; such a file is listed, so that it is found once its writer died.
 pub(super) const UNFINISHED: &str = ".unfinished-";
 
 /// The store's name in its errors.
 const STORE: &str = "warehouse folder";
 
-/// A folder, made by the first write.
+/// A folder, made by the first write. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Folder {
-    root: PathBuf,
+pub struct Folder {
+    ground: Arc<Ground>,
     inner: Arc<OnceLock<LocalFileSystem>>,
+}
+
+/// Where files are written.
+#[derive(Debug)]
+struct Ground {
+    root: PathBuf,
+    disk: Arc<dyn Disk>,
+    /// The folders whose names are known to last.
+    lasting: Mutex<HashSet<PathBuf>>,
+}
+
+impl Ground {
+    /// Makes a folder and those that lead to it, and makes their names last.
+    ///
+    /// One that is there already may be the work of a process that died before it synced it, or of one that is about to.
+    fn make_lasting(&self, folder: &LocalPath) -> io::Result<()> {
+        let is_known = self.lasting.lock().unwrap_or_else(PoisonError::into_inner).contains(folder);
+        if is_known && folder.is_dir() {
+            return Ok(());
+        }
+        let Some(parent) = folder.parent() else { return Ok(()) };
+        let parent = if parent.as_os_str().is_empty() { LocalPath::new(".") } else { parent };
+        // What is above the root and there already is not the warehouse's.
+        if parent.starts_with(&self.root) || !parent.is_dir() {
+            self.make_lasting(parent)?;
+        }
+        self.disk.create_folder(folder)?;
+        self.disk.sync_folder(parent)?;
+        self.lasting.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
+        Ok(())
+    }
+
+    fn folder_of<'a>(&'a self, place: &'a LocalPath) -> &'a LocalPath {
+        place.parent().unwrap_or(&self.root)
+    }
 }
 
 impl Folder {
     /// Returns the store of a folder that may not exist yet.
-    pub(super) fn new(root: PathBuf) -> Self {
-        Self { root, inner: Arc::default() }
+    pub fn new(root: PathBuf, disk: Arc<dyn Disk>) -> Self {
+        Self { ground: Arc::new(Ground { root, disk, lasting: Mutex::default() }), inner: Arc::default() }
     }
 
     /// Returns the store that reads; `None` while there is no folder.
@@ -44,15 +82,15 @@ impl Folder {
         if let Some(known) = self.inner.get() {
             return Ok(Some(known));
         }
-        if !self.root.is_dir() {
+        if !self.ground.root.is_dir() {
             return Ok(None);
         }
-        let opened = LocalFileSystem::new_with_prefix(&self.root)?;
+        let opened = LocalFileSystem::new_with_prefix(&self.ground.root)?;
         Ok(Some(self.inner.get_or_init(|| opened)))
     }
 
     fn place(&self, location: &Path) -> PathBuf {
-        location.parts().fold(self.root.clone(), |folder, part| folder.join(part.as_ref()))
+        location.parts().fold(self.ground.root.clone(), |folder, part| folder.join(part.as_ref()))
     }
 
     fn missing(&self, location: &Path) -> object_store::Error {
@@ -63,22 +101,22 @@ impl Folder {
 
 impl std::fmt::Display for Folder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{STORE} \"{}\"", self.root.display())
+        write!(f, "{STORE} \"{}\"", self.ground.root.display())
     }
 }
 
 #[async_trait]
 impl ObjectStore for Folder {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        let (root, place, mode) = (self.root.clone(), self.place(location), options.mode);
+        let (ground, place, mode) = (Arc::clone(&self.ground), self.place(location), options.mode);
         blocking(move || {
-            let mut unfinished = Unfinished::create(&root, &place)?;
+            let mut unfinished = Unfinished::create(ground, place)?;
             for part in &payload {
                 unfinished.file.write_all(part)?;
             }
             match mode {
-                PutMode::Create => unfinished.name_if_free(&root),
-                PutMode::Overwrite => unfinished.name(&root),
+                PutMode::Create => unfinished.name_if_free(),
+                PutMode::Overwrite => unfinished.name(),
                 PutMode::Update(_) => Err(io::Error::from(io::ErrorKind::Unsupported)),
             }
         })
@@ -92,11 +130,10 @@ impl ObjectStore for Folder {
         location: &Path,
         _options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        let (root, place) = (self.root.clone(), self.place(location));
+        let (ground, place) = (Arc::clone(&self.ground), self.place(location));
         let unfinished =
-            blocking(move || Unfinished::create(&root, &place)).await.map_err(|cause| fault(cause, location))?;
+            blocking(move || Unfinished::create(ground, place)).await.map_err(|cause| fault(cause, location))?;
         Ok(Box::new(Upload {
-            root: self.root.clone(),
             location: location.clone(),
             unfinished: Some(Arc::new(Mutex::new(unfinished))),
             offset: 0,
@@ -161,68 +198,57 @@ fn in_order(listed: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static
 /// A file that has not got its name yet. Dropping it takes it away.
 #[derive(Debug)]
 struct Unfinished {
+    ground: Arc<Ground>,
     file: File,
     path: PathBuf,
     place: PathBuf,
 }
 
 impl Unfinished {
-    fn create(root: &LocalPath, place: &LocalPath) -> io::Result<Self> {
+    fn create(ground: Arc<Ground>, place: PathBuf) -> io::Result<Self> {
         // Keyed at random: two containers that share the folder can have the same process id.
         static NAMES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let folder = place.parent().unwrap_or(root);
-        if !folder.is_dir() {
-            fs::create_dir_all(folder)?;
-            // A new folder is lost with its parent's entry.
-            let parents = folder.ancestors().take_while(|parent| parent.starts_with(root));
-            for parent in parents.chain(root.parent()).filter(|parent| !parent.as_os_str().is_empty()) {
-                sync_folder(parent)?;
-            }
-        }
+        let folder = ground.folder_of(&place);
+        ground.make_lasting(folder)?;
         let number = NAMES.hash_one(NEXT.fetch_add(1, Ordering::Relaxed));
         let mut name = place.file_name().unwrap_or_default().to_owned();
         name.push(format!("{UNFINISHED}{number:016x}"));
         let path = folder.join(name);
-        let file = File::create_new(&path)?;
-        Ok(Self { file, path, place: place.to_owned() })
+        let file = ground.disk.create_file(&path)?;
+        Ok(Self { ground, file, path, place })
     }
 
-    fn name(&self, root: &LocalPath) -> io::Result<()> {
-        self.file.sync_all()?;
-        fs::rename(&self.path, &self.place)?;
-        sync_folder(self.place.parent().unwrap_or(root))
+    fn name(&self) -> io::Result<()> {
+        self.ground.disk.sync_file(&self.path, &self.file)?;
+        self.ground.disk.rename(&self.path, &self.place)?;
+        self.sync_folder()
     }
 
-    fn name_if_free(&self, root: &LocalPath) -> io::Result<()> {
-        self.file.sync_all()?;
-        fs::hard_link(&self.path, &self.place)?;
-        sync_folder(self.place.parent().unwrap_or(root))
+    fn name_if_free(&self) -> io::Result<()> {
+        self.ground.disk.sync_file(&self.path, &self.file)?;
+        match self.ground.disk.link(&self.path, &self.place) {
+            // Whoever is told so builds on what is there, which its own writer may not have synced before it died.
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => self.sync_folder().and(Err(cause)),
+            linked => linked.and_then(|()| self.sync_folder()),
+        }
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
+        self.ground.disk.sync_folder(self.ground.folder_of(&self.place))
     }
 }
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
         // After a rename there is nothing left to take away.
-        let _ = fs::remove_file(&self.path);
+        let _ = self.ground.disk.remove(&self.path);
     }
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &LocalPath) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Other systems keep entries of folders without being asked to.
-#[cfg(not(unix))]
-fn sync_folder(_folder: &LocalPath) -> io::Result<()> {
-    Ok(())
 }
 
 /// A file that is written part by part.
 #[derive(Debug)]
 struct Upload {
-    root: PathBuf,
     location: Path,
     unfinished: Option<Arc<Mutex<Unfinished>>>,
     offset: u64,
@@ -257,8 +283,7 @@ impl MultipartUpload for Upload {
 
     async fn complete(&mut self) -> Result<PutResult> {
         let unfinished = self.unfinished.take().ok_or_else(|| self.ended())?;
-        let root = self.root.clone();
-        blocking(move || unfinished.lock().unwrap_or_else(PoisonError::into_inner).name(&root))
+        blocking(move || unfinished.lock().unwrap_or_else(PoisonError::into_inner).name())
             .await
             .map_err(|cause| fault(cause, &self.location))?;
         Ok(PutResult { e_tag: None, version: None })
@@ -287,9 +312,16 @@ fn fault(cause: io::Error, location: &Path) -> object_store::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use object_store::ObjectStoreExt;
 
     use super::*;
+    use crate::lake::LocalDisk;
+
+    fn folder(root: PathBuf) -> Folder {
+        Folder::new(root, Arc::new(LocalDisk))
+    }
 
     fn names(folder: &LocalPath) -> Vec<String> {
         let entries = fs::read_dir(folder).expect("a folder");
@@ -300,7 +332,7 @@ mod tests {
     async fn the_first_write_makes_the_folder_and_nothing_else_does() {
         let temporary = tempfile::tempdir().expect("a folder");
         let root = temporary.path().join("warehouse");
-        let store = Folder::new(root.clone());
+        let store = folder(root.clone());
         assert!(matches!(store.head(&Path::from("a/b")).await, Err(object_store::Error::NotFound { .. })));
         assert!(store.list(None).next().await.is_none());
         assert!(!root.exists());
@@ -312,7 +344,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_is_given_once() {
         let temporary = tempfile::tempdir().expect("a folder");
-        let store = Folder::new(temporary.path().to_owned());
+        let store = folder(temporary.path().to_owned());
         let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         let place = Path::from("log/0.json");
         store.put_opts(&place, PutPayload::from_static(b"first"), create.clone()).await.expect("it is free");
@@ -325,7 +357,7 @@ mod tests {
     #[tokio::test]
     async fn parts_stand_in_their_order_and_what_is_dropped_leaves_nothing() {
         let temporary = tempfile::tempdir().expect("a folder");
-        let store = Folder::new(temporary.path().to_owned());
+        let store = folder(temporary.path().to_owned());
         let place = Path::from("data/part");
         let mut upload = store.put_multipart(&place).await.expect("it starts");
         let (first, second) =

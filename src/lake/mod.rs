@@ -1,14 +1,15 @@
 //! The lake: Delta tables in the warehouse. The only module that names `deltalake`.
 //!
 //! [`Lake`] is the warehouse, [`Table`] the log of one table in it, [`TableVersion`] what a log says at a version,
-//! [`Change`] a commit, [`Content`] one that states a table whole, [`TableWriter`] the way of rows into files, and
-//! [`Ledger`] what makes several tables change at the same moment. A commit takes the one free place behind the version
-//! it was made for, so of two writers one sees the other's and decides again; nothing is ever overwritten, and what a
-//! process that was killed left behind belongs to no version. Knows neither SQL nor views: names and types only. Start at
-//! [`Lake::open`].
+//! [`Change`] a commit, [`Content`] one that states a table whole, [`TableWriter`] the way of rows into files,
+//! [`Ledger`] what makes several tables change at the same moment, and [`Folder`] a store on a [`Disk`]. A commit takes
+//! the one free place behind the version it was made for, so of two writers one sees the other's and decides again;
+//! nothing is ever overwritten, and what a process that was killed left behind belongs to no version. Knows neither SQL
+//! nor views: names and types only. Start at [`Lake::open`].
 
 mod change;
 mod content;
+mod disk;
 mod folder;
 mod ledger;
 mod leftovers;
@@ -30,7 +31,8 @@ use crate::sources::Source;
 use crate::sources::footer::Footers;
 pub use change::{Change, Columns, Commit, Removal, WriteId};
 pub use content::{Content, Part};
-use folder::Folder;
+pub use disk::{Disk, LocalDisk};
+pub use folder::Folder;
 pub use ledger::{Append, Ledger};
 pub use leftovers::Ages;
 pub use scan::LakeTable;
@@ -56,7 +58,9 @@ impl Lake {
     /// `Config` where the options of its object store are wrong.
     pub fn open(location: &Location, options: &[(String, String)]) -> Result<Self> {
         let (store, place): (Arc<dyn ObjectStore>, String) = match location {
-            Location::Local(path) => (Arc::new(Folder::new(path.clone())), path.display().to_string()),
+            Location::Local(path) => {
+                (Arc::new(Folder::new(path.clone(), Arc::new(LocalDisk))), path.display().to_string())
+            }
             Location::Url(address) => {
                 let options = options.iter().map(|(key, value)| (key.to_lowercase(), value.clone()));
                 let (store, prefix) = parse_url_opts(address, options).map_err(|cause| {
