@@ -46,13 +46,12 @@ impl Lake {
     pub async fn keep(&self, folder: &str, document: Bytes) -> Result<String> {
         let hash = sha256(&document);
         let place = self.kept_at(folder, &hash);
-        if self.store().head(&place).await.is_ok() {
-            return Ok(hash);
-        }
+        // Not looked for beforehand: to be told that it is there means that it lasts, to see it does not.
         let once = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.store().put_opts(&place, document.into(), once).await {
-            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(hash),
-            // The acknowledgement may be all that was lost.
+            Ok(_) => Ok(hash),
+            // The acknowledgement may be all that was lost. That it is there already is looked up as well: S3 says so too
+            // of what another is about to write, and may never have written.
             Err(_) if self.store().head(&place).await.is_ok() => Ok(hash),
             Err(cause) => Err(unwritten(&place, cause)),
         }
@@ -117,6 +116,15 @@ impl Ledger {
     /// `Storage` where it cannot be read.
     pub async fn read(&self, number: u64) -> Result<Option<Bytes>> {
         read(&self.store, &self.place(number)).await
+    }
+
+    /// Makes a document last that is there, whether the process that wrote it lived to sync it or not.
+    ///
+    /// # Errors
+    /// `Storage` where it cannot be read or written.
+    pub async fn make_last(&self, number: u64) -> Result<()> {
+        let Some(document) = self.read(number).await? else { return Ok(()) };
+        self.append(number, &document).await.map(|_| ())
     }
 
     /// Adds a document, whose bytes no other has.

@@ -1,6 +1,6 @@
 //! Closing a month: its published numbers stay as they are until somebody opens it again, with a reason.
 
-use super::run::add;
+use super::run::{add, newest_lasting};
 use crate::domain::month::Month;
 use crate::engine::Engine;
 use crate::engine::published::entry::{Decision, Entry, Event, State};
@@ -61,7 +61,7 @@ fn decision(month: Month, reason: &str, by: &str) -> Result<Decision> {
 
 async fn record(engine: &Engine, event: Event, decide: impl Fn(&mut State, u64) -> Result<()>) -> Result<u64> {
     for _ in 0..CONFLICTS_MAX {
-        let base = engine.newest_entry().await?;
+        let base = newest_lasting(engine).await?;
         let number = base.as_ref().map_or(0, |base| base.number + 1);
         let mut state = base.map(|base| base.state.clone()).unwrap_or_default();
         decide(&mut state, number)?;

@@ -82,7 +82,7 @@ pub async fn materialize(engine: &Engine, request: &Request, progress: Progress<
 
 impl<'a> Run<'a> {
     async fn begin(engine: &'a Engine, request: &'a Request, progress: Progress<'a>) -> Result<Self> {
-        let base = engine.newest_entry().await?;
+        let base = newest_lasting(engine).await?;
         let session = engine.session().at_one_instant();
         let as_of = session.settings().as_of().unwrap_or_default();
         let current = Month::of_day(session.settings().calendar().month(as_of));
@@ -330,6 +330,18 @@ fn is_again(before: &Event, event: &Event) -> bool {
         (Event::Failed { .. }, Event::Failed { .. }) => before == event,
         _ => false,
     }
+}
+
+/// Returns the newest entry, which lasts from then on: a run that finds nothing to do vouches for what it found.
+///
+/// # Errors
+/// `Storage` where the ledger cannot be read or written.
+pub(super) async fn newest_lasting(engine: &Engine) -> Result<Option<Arc<Entry>>> {
+    let newest = engine.newest_entry().await?;
+    if let Some(newest) = &newest {
+        engine.ledger().make_last(newest.number).await?;
+    }
+    Ok(newest)
 }
 
 /// Adds an entry to the ledger.
