@@ -126,3 +126,6 @@ pub(super) fn pattern_of(schedule: &Schedule) -> Pattern {
 fn schedule_of(pattern: &Pattern) -> Option<Schedule> {
     Schedule::parse(&pattern.cron, pattern.zone.parse().ok()?).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,3 +143,26 @@ async fn a_held_tick_is_no_failure_and_the_next_one_is_run() {
     scheduler.run_due().await;
     assert_eq!(ticks(&scheduler, "daily").await, ["01-01 02:00 held", "01-02 02:00 done"]);
 }
+
+/// A server that is told to stop in the middle of a run, and may not wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_gives_its_tick_back_at_once() {
+    let jobs = format!("{DAILY}\n[flight]\ngrace_seconds = 0\n");
+    let shop = Shop::new(&jobs, "2026-01-01T00:00:00Z");
+    let (stopping, other) = (shop.scheduler().await, shop.scheduler().await);
+    stopping.run_due().await;
+    shop.go_to("2026-01-01T02:00:00Z");
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let mut serving = Box::pin(async {
+        stopping.serve(async { drop(stopped.await) }).await;
+        None
+    });
+    shop.drive_to_claim(&mut serving).await;
+    drop(stop);
+    serving.await;
+    // No minute goes by in which the claim could run out.
+    other.run_due().await;
+    let records = other.history(Some("daily"), usize::MAX).await.expect("a journal");
+    let [record] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!((record.state, record.attempts), ("done", 1), "to be stopped is no failure of the tick");
+}
