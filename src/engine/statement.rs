@@ -7,7 +7,6 @@ use std::time::Duration;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ParamValues;
-use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -34,9 +33,6 @@ pub struct Statement {
     pub(super) write: Option<Arc<Write>>,
     pub(super) stop: Stop,
 }
-
-/// A query is one task, which needs no name.
-const NO_TASK: Option<String> = None;
 
 impl Statement {
     /// Returns the schema of the rows.
@@ -121,7 +117,7 @@ impl Statement {
     {
         let seconds = self.shared.config.limits.query_seconds;
         let deadline = Instant::now() + Duration::from_secs(seconds);
-        let (schema, context, stop) = (self.schema(), self.context(), self.stop());
+        let (schema, context, stop) = (self.schema(), self.state.task_ctx(), self.stop());
         let plan = tokio::time::timeout_at(deadline, plan(self)).await.map_err(|_| deadline_error(seconds))??;
         let rows = stop.in_joins(plan).and_then(|plan| execute_stream(plan, context)).map_err(faults::of_query)?;
         Ok(QueryStream::new(schema, rows, deadline, seconds, rows_max))
@@ -148,21 +144,12 @@ impl Statement {
     /// As [`Statement::execute`].
     pub(super) async fn unique_rows(self) -> Result<Verdict> {
         let seconds = self.shared.config.limits.query_seconds;
-        let context = self.context();
+        let context = self.state.task_ctx();
         let verdict = async {
             let plan = self.physical_plan(None).await?;
             unique_keys::verdict(plan, context).await.map_err(faults::of_query)
         };
         tokio::time::timeout(Duration::from_secs(seconds), verdict).await.map_err(|_| deadline_error(seconds))?
-    }
-
-    /// Returns what the query runs in. It knows no functions: a plan has those that it calls, and to copy the names of
-    /// hundreds takes longer than a small query.
-    fn context(&self) -> Arc<TaskContext> {
-        let (session, config) = (self.state.session_id().to_owned(), self.state.config().clone());
-        let runtime = Arc::clone(self.state.runtime_env());
-        let (scalar, higher, aggregate, window) = Default::default();
-        Arc::new(TaskContext::new(NO_TASK, session, config, scalar, higher, aggregate, window, runtime))
     }
 
     /// Checks the rows of the tables that the query reads, as far as that was not done.
