@@ -13,6 +13,7 @@ use topline::jobs::Scheduler;
 use topline::{ErrorKind, Result};
 
 use super::{Shop, rows};
+use crate::company;
 
 const DAILY: &str = "[[jobs]]\nname = \"daily\"\ncron = \"0 2 * * *\"\nmetrics = [\"paid\"]\nretries = 0\nnotify = \
                      [\"hook\"]\n\n[notify.hook]\nwebhook_env = \"HOOK\"\ntoken_env = \"TOKEN\"\n";
@@ -175,6 +176,29 @@ async fn a_command_reads_the_news_from_its_standard_input() {
     let told: Value = serde_json::from_slice(&std::fs::read(place).expect("it was written")).expect("JSON");
     assert_eq!((word(&told, "news"), word(&told, "tick")), ("held", "2026-01-01T02:00:00Z"));
     assert_eq!(told["details"][0]["law"], "nobody_pays_a_thousand");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_off_target_is_told_once_a_period_with_owner_and_plan() {
+    let jobs = format!(
+        "{}on = [\"off_target\"]\n\n[metrics.arpa]\nowner = \"ann\"\ntarget = 1000000\naction_plan = \"call them\"\n",
+        DAILY.replace("[\"paid\"]", "[\"arpa\", \"paid\"]")
+    );
+    let (hook, shop) = (Hook::listen().await, Shop::new(&jobs, "2026-04-01T00:00:00Z"));
+    let configuration = std::fs::read_to_string(shop.project.path("topline.toml")).expect("it is there");
+    company::lay_out(&shop.project);
+    let (_, rest) = configuration.split_once("[warehouse]").expect("it has one");
+    shop.project.text("topline.toml", &format!("{}\n[warehouse]{rest}", company::CONFIGURATION));
+    let scheduler = hook.scheduler(&shop).await.expect("it opens");
+    tick(&scheduler, &shop, "2026-04-01T00:00:00Z").await;
+    tick(&scheduler, &shop, "2026-04-01T02:00:00Z").await;
+    let told = hook.texts();
+    assert!(told.len() == 1 && told[0].starts_with("topline: job daily found "), "{told:?}");
+    assert!(told[0].contains("arpa 2026-03-01: ") && told[0].contains("owner ann: call them"), "{told:?}");
+    shop.pay("p2", "2025-11-20T10:00:00Z", 5_000);
+    tick(&scheduler, &shop, "2026-04-02T02:00:00Z").await;
+    let last = scheduler.standings().await.expect("a journal")[0].last.clone().expect("it ran");
+    assert_eq!((last.version, hook.told()), (Some(1), Vec::new()), "it was looked at again, and nothing was new");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,12 @@ use crate::jobs::{Scheduler, Standing};
 /// How often is looked: as often as a person sees a difference, and seldom enough for an object store.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// The line of a job that runs.
+const RUNNING: &str = "{prefix} {wide_bar} {msg}";
+
+/// The line of any other.
+const AT_REST: &str = "{prefix} {wide_msg}";
+
 /// Shows how the jobs stand until a signal ends it.
 ///
 /// # Errors
@@ -30,7 +36,7 @@ pub(super) async fn run(scheduler: &Scheduler, terminal: &Terminal) -> Result<En
         let standings = scheduler.standings().await?;
         let width = standings.iter().map(|standing| standing.job.len()).max().unwrap_or(0);
         while bars.len() < standings.len() {
-            bars.push(lines.add(ProgressBar::new(1)));
+            bars.push(lines.add(ProgressBar::new(1).with_style(style(AT_REST))));
         }
         for (bar, standing) in bars.iter().zip(&standings) {
             show(bar, standing, width, scheduler.now_micros());
@@ -40,23 +46,25 @@ pub(super) async fn run(scheduler: &Scheduler, terminal: &Terminal) -> Result<En
 }
 
 fn show(bar: &ProgressBar, standing: &Standing, width: usize, now: i64) {
-    let style =
-        |template: &str| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let prefix = format!("{:width$}  {:8}", standing.job, standing.state);
     bar.set_prefix(prefix);
     match standing.running.filter(|_| standing.state == "running") {
         Some((since, done, all)) => {
-            bar.set_style(style("{prefix} {wide_bar} {msg}"));
+            bar.set_style(style(RUNNING));
             bar.set_length(all.max(1));
             bar.set_position(done);
             bar.set_message(format!("{done} of {all} metrics, {}", span(now - since)));
         }
         None => {
-            bar.set_style(style("{prefix} {wide_msg}"));
+            bar.set_style(style(AT_REST));
             bar.set_message(rest(standing, now));
         }
     }
     bar.tick();
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn rest(standing: &Standing, now: i64) -> String {
