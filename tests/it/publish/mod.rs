@@ -2,6 +2,8 @@
 
 mod closing;
 mod crashes;
+mod faults;
+mod histories;
 mod months;
 mod runs;
 
