@@ -9,6 +9,7 @@ mod files;
 mod order;
 mod overlay;
 pub mod parts;
+pub mod reach;
 mod rules;
 pub mod sidecar;
 pub mod syntax;

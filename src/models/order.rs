@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast;
 
 use super::files::ModelFile;
 use super::parts;
+use super::reach;
 use super::sidecar::{self, Sidecar};
 use super::syntax::SyntaxFault;
 use super::{Model, checks, overlay};
@@ -39,7 +40,8 @@ pub(super) fn sidecar_of(file: &ModelFile) -> Result<Sidecar, Vec<String>> {
         None => Sidecar::default(),
     };
     if file.is_inherited {
-        sidecar = Sidecar { operator: None, beside: Vec::new(), each: None, weeks_of: None, ..sidecar };
+        let (beside, reach) = (Vec::new(), BTreeMap::new());
+        sidecar = Sidecar { operator: None, beside, each: None, weeks_of: None, reach, ..sidecar };
     }
     let problems = match &file.overlay {
         Some((place, text)) => overlay::lay_over(&mut sidecar, place, text),
@@ -154,7 +156,7 @@ pub(super) fn problems(
         unknown_table(place, read, known.chain(of_contract))
     };
     for model in models.values() {
-        let of_parts = parts::problems(&model.sidecar).into_iter();
+        let of_parts = parts::problems(&model.sidecar).into_iter().chain(reach::problems(model, models));
         problems.extend(of_parts.map(|problem| format!("{}: {problem}", model.file.replace(".sql", ".toml"))));
         for read in &model.reads {
             if !is_known(read) {

@@ -6,6 +6,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 use serde::Deserialize;
 
 use super::parts::Parts;
+use super::reach::ReachEntry;
 use crate::domain::governance::Decisions;
 use crate::domain::toml_faults;
 
@@ -61,6 +62,9 @@ pub struct Sidecar {
     pub weeks_of: Option<String>,
     /// How the view is published, where its period does not say it.
     pub publish: Option<PublishEntry>,
+    /// How far a change of what the select reads reaches, by table or model; what is not said touches all months.
+    #[serde(default)]
+    pub reach: BTreeMap<String, ReachEntry>,
 }
 
 /// How a view is published.

@@ -13,6 +13,7 @@ use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::span::{InputFile, Spans, spans};
 use super::{FileVersion, Source, SourceFile};
 use crate::domain::names::in_lower_case;
 
@@ -28,12 +29,19 @@ pub struct Footer {
     pub metadata: Arc<ParquetMetaData>,
     /// The columns as Arrow types.
     pub schema: SchemaRef,
+    /// From when to when its rows are.
+    pub spans: Arc<Spans>,
 }
 
 impl Footer {
     /// Returns the rows of the file.
     pub fn rows(&self) -> u64 {
         u64::try_from(self.metadata.file_metadata().num_rows()).unwrap_or(0)
+    }
+
+    /// Returns the version of the file, with its spans.
+    pub fn input(&self) -> InputFile {
+        InputFile { version: self.file.version(), spans: self.spans.as_ref().clone() }
     }
 
     /// Returns the greatest value of a column in each row group, in the file's type; `None` where statistics do not say
@@ -98,7 +106,9 @@ impl Footers {
         let described = metadata.file_metadata();
         let schema = parquet_to_arrow_schema(described.schema_descr(), described.key_value_metadata())
             .map_err(|cause| format!("{}: its schema cannot be read ({})", file.label, short(&cause.to_string())))?;
-        let footer = Footer { file: file.clone(), metadata, schema: Arc::new(schema) };
+        let schema = Arc::new(schema);
+        let spans = Arc::new(spans(&metadata, &schema));
+        let footer = Footer { file: file.clone(), metadata, schema, spans };
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         read.insert(file.label.clone(), (version, footer.clone()));
         Ok(footer)
