@@ -14,7 +14,7 @@ use super::output::format::Format;
 use crate::domain::month::Month;
 pub(super) use access::{TokenArguments, TokenCommand, UserArguments, UserCommand};
 pub(super) use jobs::{JobsArguments, JobsCommand};
-pub(super) use publishing::{CloseArguments, MaterializeArguments, VerifyArguments};
+pub(super) use publishing::{CloseArguments, ExportArguments, MaterializeArguments, VacuumArguments, VerifyArguments};
 
 /// The revenue warehouse in one binary: CRM, billing and campaign Parquet in, trusted RevOps metrics out.
 ///
@@ -82,6 +82,10 @@ pub(super) enum Command {
     Verify(VerifyArguments),
     /// Run, list and watch jobs: what is published when
     Jobs(JobsArguments),
+    /// Write a metric, a table or the rows of a query into a file
+    Export(ExportArguments),
+    /// List or take away the files of the warehouse that nobody can ask for any more
+    Vacuum(VacuumArguments),
     /// Print the physical plan of a query
     ExplainPlan(ExplainPlanArguments),
     /// Check configuration, sources, models and the laws of views, and list every problem

@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 const OTHER_KEYS: [(&str, &[&str]); 9] = [
     ("quality", &QUALITY_KEYS),
     ("models", &["location"]),
-    ("warehouse", &["location"]),
+    ("warehouse", &["accelerate", "location"]),
     ("sandbox", &SANDBOX_KEYS),
     ("flight", &["grace_seconds", "listen"]),
     ("tls", &TLS_KEYS),
@@ -176,9 +176,13 @@ impl Reader {
         let place = format!("[{section}] {key}");
         match (section, key) {
             ("models", _) => config.models = self.text(&place, value).map(|text| folder.join(text)),
+            ("warehouse", "accelerate") => {
+                config.warehouse.is_accelerating = self.flag(&place, value);
+            }
             ("warehouse", _) => {
-                if let Some(warehouse) = self.warehouse(&place, value, folder) {
-                    config.warehouse = warehouse;
+                if let Some(location) = self.warehouse(&place, value, folder) {
+                    config.warehouse.location = location;
+                    config.warehouse.is_configured = true;
                 }
             }
             ("sandbox", key) => self.sandbox(&mut config.sandbox, key, &value),

@@ -21,12 +21,15 @@ pub struct Warehouse {
     pub location: Location,
     /// Whether the configuration names it; else only a user's write makes it.
     pub is_configured: bool,
+    /// Whether metrics are read in published months where these are as they are when they are computed.
+    pub is_accelerating: bool,
 }
 
 impl Warehouse {
     /// Returns the warehouse that is used when none is configured.
     pub(super) fn beside(folder: &Path) -> Self {
-        Self { location: Location::Local(folder.join(DEFAULT_FOLDER)), is_configured: false }
+        let location = Location::Local(folder.join(DEFAULT_FOLDER));
+        Self { location, is_configured: false, is_accelerating: false }
     }
 
     /// Returns the folder of this machine in which small files may be kept; `None` where there is none, or none yet.
@@ -66,19 +69,17 @@ impl Default for SandboxLimits {
 }
 
 impl Reader {
-    pub(super) fn warehouse(&mut self, place: &str, value: Value, folder: &Path) -> Option<Warehouse> {
+    pub(super) fn warehouse(&mut self, place: &str, value: Value, folder: &Path) -> Option<Location> {
         let text = self.text(place, value)?;
         if !text.contains("://") {
-            return Some(Warehouse { location: Location::Local(folder.join(text)), is_configured: true });
+            return Some(Location::Local(folder.join(text)));
         }
         match Url::parse(&text) {
             Ok(url) if url.password().is_some() || !url.username().is_empty() => {
                 self.problem_at(place, "a URL must not hold credentials; hint: set them in the environment");
                 None
             }
-            Ok(url) if ["s3", "gs", "az"].contains(&url.scheme()) && url.has_host() => {
-                Some(Warehouse { location: Location::Url(url), is_configured: true })
-            }
+            Ok(url) if ["s3", "gs", "az"].contains(&url.scheme()) && url.has_host() => Some(Location::Url(url)),
             _ => {
                 self.problem_at(place, format!("expected a folder, or an s3://, gs:// or az:// URL, found \"{text}\""));
                 None
@@ -89,12 +90,7 @@ impl Reader {
     pub(super) fn sandbox(&mut self, limits: &mut SandboxLimits, key: &str, value: &Value) {
         let place = format!("[sandbox] {key}");
         if key == "writable" {
-            match value {
-                Value::Boolean(is_writable) => limits.is_writable = *is_writable,
-                // As a variable of the environment has it.
-                Value::String(text) if text == "true" || text == "false" => limits.is_writable = text == "true",
-                other => self.problem_at(&place, format!("expected true or false, found {}", described(other))),
-            }
+            limits.is_writable = self.flag(&place, value.clone());
             return;
         }
         let number = match value {

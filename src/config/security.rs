@@ -156,7 +156,7 @@ impl Reader {
     }
 
     /// Reads a flag; a variable holds it as a text.
-    fn flag(&mut self, place: &str, value: Value) -> bool {
+    pub(super) fn flag(&mut self, place: &str, value: Value) -> bool {
         match (&value, self.overrides.variable(place)) {
             (Value::Boolean(flag), _) => *flag,
             (Value::String(text), Some(_)) if text == "true" || text == "false" => text == "true",

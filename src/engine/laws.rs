@@ -3,6 +3,8 @@
 //! A law is a query for the rows that break it. A sidecar brings its own; that the key of a view tells its rows apart,
 //! and that a share lies within 0 and 1, holds without being said. Start at [`Engine::laws`].
 
+use std::collections::BTreeSet;
+
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
@@ -13,8 +15,8 @@ use crate::catalog::TableId;
 use crate::config::CONTRACT_SCHEMAS;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::parts::Measure;
-use crate::models::Model;
 use crate::models::sidecar::{Check, ColumnKind, Severity};
+use crate::models::{CheckReads, Model};
 
 /// Rows that an outcome shows: enough to find the cause.
 const EXAMPLES_MAX: usize = 5;
@@ -104,6 +106,20 @@ impl Engine {
             }
         }
         laws
+    }
+
+    /// Returns the tables and views that laws read.
+    pub fn reads_of_laws(&self, laws: &[Law]) -> BTreeSet<TableId> {
+        let mut reads = BTreeSet::new();
+        for law in laws {
+            reads.insert(law.view.clone());
+            if let Some(model) = self.models().get(&law.view) {
+                let is_it = |(check, _): &(&Check, &CheckReads)| check.name == law.name;
+                let of_law = model.sidecar.checks.iter().zip(&model.check_reads).filter(is_it);
+                reads.extend(of_law.flat_map(|(_, of)| of.reads.iter().cloned()));
+            }
+        }
+        reads
     }
 
     /// Tries laws one after the other, all at the same instant, and says each to `before` before it is tried.

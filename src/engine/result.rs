@@ -11,6 +11,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::time::{Instant, Sleep};
 
 use super::faults;
+use super::scanned::Scanning;
 use super::wire_types::to_wire;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -32,6 +33,8 @@ pub struct QueryStream {
     rows_max: Option<u64>,
     statistics: RunStatistics,
     is_done: bool,
+    /// Dropped after the rows, when all that was read is counted.
+    _scanning: Scanning,
 }
 
 impl QueryStream {
@@ -41,9 +44,11 @@ impl QueryStream {
         deadline: Instant,
         seconds: u64,
         rows_max: Option<u64>,
+        scanning: Scanning,
     ) -> Self {
         let deadline = Box::pin(tokio::time::sleep_until(deadline));
-        Self { schema, rows, deadline, seconds, rows_max, statistics: RunStatistics::default(), is_done: false }
+        let (statistics, is_done) = (RunStatistics::default(), false);
+        Self { schema, rows, deadline, seconds, rows_max, statistics, is_done, _scanning: scanning }
     }
 
     /// Returns the schema that every batch has.

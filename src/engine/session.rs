@@ -9,8 +9,10 @@ use datafusion::logical_expr::LogicalPlan;
 
 use super::databases::databases;
 use super::gate::{self, Allowed};
+use super::published::{Acceleration, StandIns};
 use super::result::QueryStream;
 use super::sandbox::{WriteTicket, behind};
+use super::scanned::Scanned;
 use super::state::Shared;
 use super::statement::Statement;
 use super::stop::Stop;
@@ -34,6 +36,10 @@ pub struct Session {
     wire_types: WireTypes,
     /// The files that all queries read; `None` is those that there are when a query is planned.
     files: Option<Arc<Snapshot>>,
+    /// The views that queries read in files.
+    pub(super) stand_ins: Arc<StandIns>,
+    pub(super) acceleration: Acceleration,
+    pub(super) scanned: Scanned,
 }
 
 /// What a text of SQL came to.
@@ -52,14 +58,31 @@ impl Session {
         let settings = shared.config.settings.clone();
         let schema = DEFAULT_SCHEMA.to_owned();
         let wire_types = WireTypes::default();
-        Self { shared, settings, schema, user: ANONYMOUS.into(), wire_types, files: None }
+        let stand_ins = Arc::default();
+        let scanned = Scanned::default();
+        let acceleration = match shared.config.warehouse.is_accelerating {
+            true => Acceleration::But(Arc::default()),
+            false => Acceleration::Off,
+        };
+        Self {
+            shared,
+            settings,
+            schema,
+            user: ANONYMOUS.into(),
+            wire_types,
+            files: None,
+            stand_ins,
+            acceleration,
+            scanned,
+        }
     }
 
     /// Returns the session with "now" read once, and the files listed once: all its queries look at the world of one
-    /// instant.
+    /// instant, and compute what they are asked for.
     pub fn at_one_instant(mut self) -> Self {
         self.settings = self.settings.at(self.shared.clock.now_micros());
         self.files = Some(self.snapshot());
+        self.acceleration = Acceleration::Off;
         self
     }
 
@@ -76,6 +99,12 @@ impl Session {
     /// Returns the state of one query.
     pub(super) fn state(&self) -> SessionState {
         self.shared.query_state(&self.settings, &self.schema, &self.user, self.snapshot())
+    }
+
+    /// Returns the bytes of files that the queries of this session and of its copies have read, those that still run left
+    /// out; those that checks of keys and values read are not counted.
+    pub fn bytes_scanned(&self) -> u64 {
+        self.scanned.bytes()
     }
 
     /// Returns the settings.
@@ -183,20 +212,22 @@ impl Session {
     }
 
     pub(super) async fn plan(&self, statement: Allowed) -> Result<Statement> {
-        let state = self.state();
-        let (plan, reads) = match statement {
+        let (state, plan, reads) = match statement {
             Allowed::Query(statement) => {
                 let statement = parameters::with_numbered_parameters(*statement);
                 let statement = table_functions::expanded(&self.shared, statement)?;
                 let reads = tables_of(&statement, &self.schema).map_err(|fault| Error::new(ErrorKind::Query, fault))?;
+                let session = self.accelerated(&reads).await?;
+                let state = session.state();
                 let plan = state.statement_to_plan(statement).await.map_err(faults::of_query);
                 let plan = plan.map_err(|error| self.shared.with_nearest_schema(error, &reads))?;
+                let plan = session.stand_ins.put_into(plan).map_err(faults::of_query)?;
                 // Called in another schema, the function reads the view of its own all the same.
                 let called = reads.iter().any(|table| table.name == attribution_function::NAME);
                 let reads = reads.into_iter().chain(called.then(attribution_function::view));
-                (plan, behind(&self.shared, reads).await?.into_iter().collect())
+                (state, plan, behind(&self.shared, reads).await?.into_iter().collect())
             }
-            Allowed::ShowDatabases => (databases()?, Vec::new()),
+            Allowed::ShowDatabases => (self.state(), databases()?, Vec::new()),
             Allowed::Write(order) => return Box::pin(self.plan_write(*order)).await,
             Allowed::Set { .. } => return Err(Error::new(ErrorKind::Internal, "set has no plan")),
         };
@@ -210,6 +241,7 @@ impl Session {
             reads,
             write: None,
             stop: Stop::default(),
+            scanned: self.scanned.clone(),
         })
     }
 

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::result::{QueryStream, deadline_error};
 use super::sandbox::Write;
+use super::scanned::Scanned;
 use super::state::Shared;
 use super::stop::Stop;
 use super::unique_keys::{self, Verdict};
@@ -32,6 +33,7 @@ pub struct Statement {
     pub(super) reads: Vec<TableId>,
     pub(super) write: Option<Arc<Write>>,
     pub(super) stop: Stop,
+    pub(super) scanned: Scanned,
 }
 
 impl Statement {
@@ -117,10 +119,13 @@ impl Statement {
     {
         let seconds = self.shared.config.limits.query_seconds;
         let deadline = Instant::now() + Duration::from_secs(seconds);
-        let (schema, context, stop) = (self.schema(), self.state.task_ctx(), self.stop());
+        let (schema, context, stop, scanned) =
+            (self.schema(), self.state.task_ctx(), self.stop(), self.scanned.clone());
         let plan = tokio::time::timeout_at(deadline, plan(self)).await.map_err(|_| deadline_error(seconds))??;
-        let rows = stop.in_joins(plan).and_then(|plan| execute_stream(plan, context)).map_err(faults::of_query)?;
-        Ok(QueryStream::new(schema, rows, deadline, seconds, rows_max))
+        let plan = stop.in_joins(plan).map_err(faults::of_query)?;
+        let scanning = scanned.guard(&plan);
+        let rows = execute_stream(plan, context).map_err(faults::of_query)?;
+        Ok(QueryStream::new(schema, rows, deadline, seconds, rows_max, scanning))
     }
 
     /// Returns the query with its rows in the order of all their columns, but where it has an order of its own.
@@ -144,9 +149,10 @@ impl Statement {
     /// As [`Statement::execute`].
     pub(super) async fn unique_rows(self) -> Result<Verdict> {
         let seconds = self.shared.config.limits.query_seconds;
-        let context = self.state.task_ctx();
+        let (context, scanned) = (self.state.task_ctx(), self.scanned.clone());
         let verdict = async {
             let plan = self.physical_plan(None).await?;
+            let _scanning = scanned.guard(&plan);
             unique_keys::verdict(plan, context).await.map_err(faults::of_query)
         };
         tokio::time::timeout(Duration::from_secs(seconds), verdict).await.map_err(|_| deadline_error(seconds))?

@@ -9,11 +9,12 @@ use futures::TryStreamExt;
 
 use super::Unchanged;
 use super::digest::Digest;
-use super::view::View;
 use crate::domain::month::Month;
-use crate::engine::QueryStream;
 use crate::engine::published::RUN_ID;
 use crate::engine::published::entry::{TableState, WHOLE};
+use crate::engine::published::scope::Scope;
+use crate::engine::published::view::View;
+use crate::engine::{QueryStream, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{NewFile, Table, TableWriter, converted};
 
@@ -51,11 +52,27 @@ pub(super) struct Target<'a> {
 }
 
 impl Target<'_> {
+    /// Computes months and writes them; see [`Target::write`].
+    ///
+    /// # Errors
+    /// As [`Target::write`].
+    pub(super) async fn compute(
+        &self,
+        session: &Session,
+        (scope, current): (&Scope, Month),
+        done: &mut Vec<Computed>,
+    ) -> Result<()> {
+        if scope.is_nothing() {
+            return Ok(());
+        }
+        self.write(session.all_rows(&self.view.sql(scope, current)).await?, done).await
+    }
+
     /// Writes the months of a query, whose rows come month by month; each that is whole goes to `done`, an error's too.
     ///
     /// # Errors
     /// What the query gives, `Model` where a row has no month, `Storage` where files cannot be written.
-    pub(super) async fn write(&self, mut rows: QueryStream, done: &mut Vec<Computed>) -> Result<()> {
+    async fn write(&self, mut rows: QueryStream, done: &mut Vec<Computed>) -> Result<()> {
         let columns = self.view.table_columns();
         let mut open: Option<Open> = None;
         while let Some(batch) = rows.try_next().await? {

@@ -6,15 +6,15 @@
 //! next number, and the other begins anew. Must not know protocols and terminals. Start at [`materialize`]; `run` is its
 //! order of events, `compute` the rows of a metric, `outcome` what became of its months.
 
-mod basis;
 mod closing;
 mod compute;
 mod digest;
 mod outcome;
 mod restating;
+mod reuse;
 mod run;
+mod vacuum;
 mod verification;
-mod view;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +27,7 @@ use crate::metrics::SCHEMA;
 pub use closing::{close, reopen};
 pub use outcome::Outcome;
 pub use run::materialize;
+pub use vacuum::{Leftovers, vacuum};
 pub use verification::{Finding, Verdict, verify};
 
 /// What is to be published.
@@ -81,10 +82,14 @@ pub struct Report {
     pub version: Option<u64>,
     /// The instant at which it looked at the world, in microseconds since 1970-01-01 UTC.
     pub as_of_micros: i64,
-    /// The metrics with what became of their months; one of which nothing changed has none.
+    /// The metrics with what became of their months that were computed.
     pub metrics: BTreeMap<String, BTreeMap<String, Outcome>>,
+    /// Which months of each metric were computed, in words: `2026-02 to 2026-04`, `none`, or `all` and why.
+    pub computed: BTreeMap<String, String>,
     /// Published numbers that changed.
     pub restatements: u64,
+    /// Bytes of files that were read to compute, check and compare.
+    pub bytes_read: u64,
     /// The laws that held it.
     pub broken: Vec<BrokenLaw>,
 }
@@ -111,9 +116,4 @@ fn metrics_of(engine: &Engine, wanted: &[String]) -> Result<Vec<String>> {
         Some(error) => Err(error),
         None => Ok(wanted.to_vec()),
     }
-}
-
-/// Returns the value of the column by which files are divided, for a month.
-fn partition_of(month: &str) -> String {
-    format!("{month}-01")
 }

@@ -3,19 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use arrow::datatypes::{Schema, SchemaRef};
 use serde::Serialize;
 
-use super::basis::Observation;
 use super::compute::{Computed, Target};
 use super::restating::{Cause, Restated, Restating};
 use super::run::Run;
-use super::view::View;
-use super::{Months, Unchanged, partition_of};
+use super::{Months, Unchanged};
 use crate::engine::Session;
 use crate::engine::published::PUBLISHED;
+use crate::engine::published::basis::Observation;
 use crate::engine::published::entry::{MonthState, TableState, WHOLE};
+use crate::engine::published::scope::Scope;
+use crate::engine::published::view::View;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{NewFile, Part, Table, TableVersion};
+use crate::sources::table::widens;
 
 /// What became of a month of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -35,11 +38,21 @@ pub enum Outcome {
     Incomplete,
 }
 
+/// A metric that is to be computed.
+pub(super) struct Looked {
+    pub view: View,
+    pub observation: Observation,
+    /// The months.
+    pub scope: Scope,
+}
+
 /// A metric as it was computed, and what is to be published of it.
 pub(super) struct Found {
     pub view: View,
     pub table: Table,
     pub observation: Observation,
+    /// The months that it was computed for.
+    pub scope: Scope,
     /// What is published of it.
     pub before: Option<TableState>,
     pub outcomes: BTreeMap<String, Outcome>,
@@ -47,8 +60,8 @@ pub(super) struct Found {
     pub computed: BTreeMap<String, Computed>,
     /// The files of months that stay as they are.
     pub kept: Vec<Part>,
-    /// The columns that its table has had.
-    pub old_columns: Vec<String>,
+    /// The columns that its table has had; none where it is new.
+    pub old_schema: SchemaRef,
     /// Whether its table gets other columns, or is made.
     pub has_new_columns: bool,
     /// Whether all months that are due were computed.
@@ -56,16 +69,16 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Computes a metric, and holds its months against those that are published.
+    /// Computes a metric in a session, and holds its months against those that are published.
     ///
     /// # Errors
     /// What the query gives, `Storage` where the warehouse cannot be read or written, `Argument` where the months that are
     /// asked for cannot be published.
     pub(super) async fn of(
         run: &mut Run<'_>,
+        session: &Session,
         restated: &mut Restated,
-        view: View,
-        observation: Observation,
+        Looked { view, observation, scope }: Looked,
     ) -> Result<Self> {
         let before = run.state.tables.get(&view.metric).cloned();
         let table = run.engine.warehouse().table(PUBLISHED, &view.metric)?;
@@ -78,39 +91,49 @@ impl Found {
             return Err(Error::new(ErrorKind::Argument, format!("the columns of metric \"{}\" changed", view.metric))
                 .with_hint("publish it once without --month, --from and --to, so that all its months have them"));
         }
+        if has_new_columns && let (Some(before), Some(version)) = (&before, &version) {
+            require_closed_months_fit(run, &view, before, &version.schema)?;
+        }
         let unchanged = if has_new_columns { Unchanged::IsRewritten } else { run.request.unchanged };
         let target = Target { view: &view, table: &table, known: before.as_ref(), run_id: &run.run_id, unchanged };
-        let rows = run.session.all_rows(&view.sql(&run.request.months, run.current)).await?;
+        let scope = match has_new_columns && before.is_some() {
+            true => Scope::All("its columns changed".to_owned()),
+            false => scope,
+        };
         let mut done = Vec::new();
-        let written = target.write(rows, &mut done).await;
+        let written = target.compute(session, (&scope, run.current), &mut done).await;
         let files = done.iter().flat_map(|month| month.files.iter().cloned()).collect();
         run.written.push((view.metric.clone(), table.clone(), files));
         written?;
-        let old_columns =
-            version.iter().flat_map(|version| version.schema.fields().iter().map(|field| field.name().clone()));
-        let old_columns = old_columns.collect();
+        let old_schema =
+            version.as_ref().map_or_else(|| Arc::new(Schema::empty()), |version| Arc::clone(&version.schema));
         let parts = version.as_ref().map(|version| version.parts()).transpose()?.unwrap_or_default();
         let computed = done.into_iter().map(|month| (month.month.clone(), month)).collect();
         let is_whole = run.request.months == Months::Due || !view.has_months();
         let (outcomes, kept) = (BTreeMap::new(), Vec::new());
-        let mut found =
-            Self { view, table, observation, before, outcomes, computed, kept, old_columns, has_new_columns, is_whole };
+        let mut found = Self {
+            view,
+            table,
+            observation,
+            scope,
+            before,
+            outcomes,
+            computed,
+            kept,
+            old_schema,
+            has_new_columns,
+            is_whole,
+        };
         found.judge(run, restated, &parts).await?;
-        found.kept = parts.into_iter().filter(|part| !found.is_replaced(&found.month_of(part))).collect();
+        found.kept = parts.into_iter().filter(|part| !found.is_replaced(&found.view.month_of(part))).collect();
         Ok(found)
     }
 
     /// Settles what becomes of each month that was asked for.
     async fn judge(&mut self, run: &Run<'_>, restated: &mut Restated, parts: &[Part]) -> Result<()> {
-        let asked_for = |month: &str| match run.request.months {
-            Months::Due => true,
-            Months::Between(first, last) => {
-                month == WHOLE || (first.to_string().as_str()..=last.to_string().as_str()).contains(&month)
-            }
-        };
         let published = self.before.iter().flat_map(|before| before.months.keys().cloned());
         let months: BTreeSet<String> =
-            published.filter(|month| asked_for(month)).chain(self.computed.keys().cloned()).collect();
+            published.filter(|month| self.scope.has(month)).chain(self.computed.keys().cloned()).collect();
         for month in months {
             let outcome = self.outcome(run, restated, &month, parts).await?;
             self.outcomes.insert(month, outcome);
@@ -139,7 +162,7 @@ impl Found {
             computed.iter().flat_map(|computed| computed.files.iter().cloned().map(Part::from)).collect();
         let is_closed = run.state.closed.contains_key(month);
         let cause = self.cause(run, month).await?;
-        let restating = Restating { view: &self.view, table: &self.table, old_columns: &self.old_columns, cause };
+        let restating = Restating { view: &self.view, table: &self.table, old_schema: &self.old_schema, cause };
         let rows = restating.compare(run, restated, month, (&old, &new)).await?;
         Ok(match (rows, is_closed) {
             (0, _) => same,
@@ -155,12 +178,6 @@ impl Found {
     async fn cause(&self, run: &Run<'_>, month: &str) -> Result<Cause> {
         let before = self.before.as_ref().and_then(|before| before.basis(month));
         Cause::of(run.engine.warehouse(), before, &self.observation).await
-    }
-
-    /// Returns the month of a file: `2026-03`, or [`WHOLE`].
-    fn month_of(&self, part: &Part) -> String {
-        let value = self.view.month_column().and_then(|column| part.partition(column));
-        value.map_or_else(|| WHOLE.to_owned(), |value| value.get(.."2026-03".len()).unwrap_or(value).to_owned())
     }
 
     fn is_replaced(&self, month: &str) -> bool {
@@ -212,7 +229,10 @@ impl Found {
         let mut months = BTreeMap::new();
         if let Some(before) = &self.before {
             for (month, state) in &before.months {
-                let basis = before.basis(month).cloned().unwrap_or_else(|| now.clone());
+                let basis = before.basis(month);
+                // Nothing that changed touches a month that was right and is not computed.
+                let is_right = self.is_whole && !self.scope.has(month) && basis == before.covered.as_ref();
+                let basis = basis.filter(|_| !is_right).unwrap_or(now).clone();
                 months.insert(month.clone(), (state.clone(), basis));
             }
         }
@@ -259,6 +279,30 @@ fn has_columns(version: &Arc<TableVersion>, view: &View) -> bool {
     names(&version.schema) == names(&columns)
 }
 
+/// Refuses columns in which the rows of closed months cannot be read, which stay as they are.
+fn require_closed_months_fit(run: &Run<'_>, view: &View, before: &TableState, old: &Schema) -> Result<()> {
+    let Some(month) = before.months.keys().find(|month| run.state.closed.contains_key(*month)) else { return Ok(()) };
+    let new = view.table_columns().schema;
+    let mut problems = Vec::new();
+    for field in new.fields() {
+        let (name, kind) = (field.name(), field.data_type());
+        match old.field_with_name(name) {
+            Ok(known) if !widens(known.data_type(), kind) => {
+                problems.push(format!("column \"{name}\" was {} and is {kind}", known.data_type()));
+            }
+            Err(_) if Some(name.as_str()) == view.month_column() => {
+                problems.push(format!("its rows had no column \"{name}\" by which they are divided"));
+            }
+            _ => {}
+        }
+    }
+    let summary = format!("metric \"{}\" cannot be published: month {month} is closed, and does not fit", view.metric);
+    match Error::list(ErrorKind::Model, &summary, problems) {
+        Some(error) => Err(error.with_hint("give the column another name, or reopen the closed months first")),
+        None => Ok(()),
+    }
+}
+
 fn gone(view: &View, version: u64) -> Error {
     Error::new(ErrorKind::Storage, format!("version {version} of table \"{PUBLISHED}.{}\" is gone", view.metric))
         .with_hint("restore the warehouse from a backup: the ledger names it")
@@ -266,9 +310,5 @@ fn gone(view: &View, version: u64) -> Error {
 
 /// Returns the files of a month of a table.
 pub(super) fn parts_of(parts: &[Part], view: &View, month: &str) -> Vec<Part> {
-    let is_of = |part: &&Part| match view.month_column() {
-        Some(column) => part.partition(column) == Some(partition_of(month).as_str()),
-        None => true,
-    };
-    parts.iter().filter(is_of).cloned().collect()
+    parts.iter().filter(|part| view.month_of(part) == month).cloned().collect()
 }

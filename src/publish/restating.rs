@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Float64Array, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
-use super::basis::{self, Observation};
 use super::run::Run;
-use super::view::View;
 use crate::domain::month::Month;
 use crate::engine::comparison::{Cell, Changes};
+use crate::engine::published::basis::{self, Observation};
 use crate::engine::published::entry::Basis;
+use crate::engine::published::view::View;
 use crate::engine::published::{OWN_FOLDER, RESTATEMENTS, restatements};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{Lake, NewFile, Part, Table, TableWriter};
@@ -68,7 +69,7 @@ pub(super) struct Restating<'a> {
     pub view: &'a View,
     pub table: &'a Table,
     /// The columns that the published rows have.
-    pub old_columns: &'a [String],
+    pub old_schema: &'a SchemaRef,
     pub cause: Cause,
 }
 
@@ -108,14 +109,24 @@ impl Restating<'_> {
     }
 
     async fn changes(&self, run: &Run<'_>, old: &[Part], new: &[Part]) -> Result<Changes> {
-        let is_common = |name: &String| self.old_columns.contains(name);
+        let is_common = |name: &String| self.old_schema.field_with_name(name).is_ok();
         let columns: Vec<String> = self.view.columns().into_iter().filter(is_common).collect();
         // Rows of two keys are told apart by all that they have.
         let key = if self.view.key.iter().all(is_common) { self.view.key.clone() } else { columns.clone() };
         let schema = self.view.table_columns().schema;
-        let before = run.session.rows_in_order(self.table.reader_of(&schema, old)?, &columns, &key).await?;
+        let before = self.table.reader_of(&self.schema_of_old(&schema), old)?;
+        let before = run.session.rows_in_order(before, &columns, &key).await?;
         let after = run.session.rows_in_order(self.table.reader_of(&schema, new)?, &columns, &key).await?;
         Changes::start(before, after, key.len()).await
+    }
+
+    /// Returns the columns in which published rows are read: a number as the number that it is now, others as they were.
+    fn schema_of_old(&self, new: &SchemaRef) -> SchemaRef {
+        let fields = new.fields().iter().map(|field| match self.old_schema.field_with_name(field.name()) {
+            Ok(old) if !(old.data_type().is_numeric() && field.data_type().is_numeric()) => old.clone(),
+            _ => field.as_ref().clone(),
+        });
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
     async fn write(&self, run: &Run<'_>, restated: &mut Restated, month: &str, cells: &[Cell]) -> Result<()> {

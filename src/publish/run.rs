@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::basis::Observation;
-use super::outcome::{Found, Outcome};
+use super::outcome::{Found, Looked, Outcome};
 use super::restating::Restated;
-use super::view::View;
+use super::reuse::{Reuse, in_order_of_reading};
 use super::{Months, Progress, Report, Request, Step, Unchanged, metrics_of};
 use crate::domain::month::Month;
 use crate::engine::laws::{LawScope, LawState};
+use crate::engine::published::basis::Observation;
 use crate::engine::published::entry::{BrokenLaw, Entry, Event, Hold, Publication, PublishedMetric, State};
+use crate::engine::published::scope::Scope;
+use crate::engine::published::view::View;
 use crate::engine::published::{OWN_FOLDER, RESTATEMENTS, restatements};
 use crate::engine::{Engine, Session};
 use crate::error::{Error, ErrorKind, Result};
@@ -64,8 +66,9 @@ pub async fn materialize(engine: &Engine, request: &Request, progress: Progress<
         let mut run = Run::begin(engine, request, progress).await?;
         run.require_ended()?;
         match run.go(&metrics).await {
-            Ok(Ended::Done(report)) => {
+            Ok(Ended::Done(mut report)) => {
                 run.discard().await;
+                report.bytes_read = run.session.bytes_scanned();
                 return Ok(report);
             }
             Ok(Ended::Overtaken) => run.discard().await,
@@ -116,16 +119,26 @@ impl<'a> Run<'a> {
 
     async fn go(&mut self, metrics: &[String]) -> Result<Ended> {
         let mut report = Report { as_of_micros: self.as_of(), ..Report::default() };
-        let (mut found, mut restated) = (Vec::new(), Restated::default());
-        for (place, metric) in metrics.iter().enumerate() {
+        let (mut found, mut restated, mut reuse) = (Vec::new(), Restated::default(), Reuse::default());
+        for (place, metric) in in_order_of_reading(self, metrics).iter().enumerate() {
             (self.progress)(Step::Computing(metric, place, metrics.len()));
             let observation = Observation::of(self.engine, &self.session, metric).await?;
+            report.metrics.insert(metric.clone(), BTreeMap::new());
+            report.computed.insert(metric.clone(), "none".to_owned());
             if self.is_current(metric, &observation) {
-                report.metrics.insert(metric.clone(), BTreeMap::new());
+                reuse.add_current(self, metric);
                 continue;
             }
             let view = View::of(self.engine, metric).await?;
-            let of_metric = Found::of(self, &mut restated, view, observation).await?;
+            let scope = self.scope(&view, &observation).await?;
+            if scope.is_nothing() && self.has_inputs_of(metric, &observation) {
+                reuse.add_current(self, metric);
+                continue;
+            }
+            let session = reuse.session_of(self, metric).await?;
+            let of_metric = Found::of(self, &session, &mut restated, Looked { view, observation, scope }).await?;
+            reuse.add(self, &of_metric);
+            report.computed.insert(metric.clone(), of_metric.scope.words());
             report.metrics.insert(metric.clone(), of_metric.outcomes.clone());
             found.push(of_metric);
         }
@@ -135,7 +148,7 @@ impl<'a> Run<'a> {
         if !has_news {
             return Ok(Ended::Done(report));
         }
-        report.broken = self.broken_laws(&found).await?;
+        report.broken = self.broken_laws(&found, &mut reuse).await?;
         if self.has_changed(&found).await? {
             return Ok(Ended::Overtaken);
         }
@@ -173,6 +186,31 @@ impl<'a> Run<'a> {
         !is_asked_for && covered == Some(&observation.basis)
     }
 
+    /// Returns the months of a metric that are to be computed.
+    async fn scope(&self, view: &View, observation: &Observation) -> Result<Scope> {
+        if let Months::Between(first, last) = self.request.months {
+            return Ok(Scope::Ranges(vec![(first, last)]));
+        }
+        if self.request.unchanged == Unchanged::IsRewritten {
+            return Ok(Scope::All("asked for".to_owned()));
+        }
+        match self.state.tables.get(&view.metric) {
+            Some(before) => Scope::since(before, (self.engine, &self.session), view, observation).await,
+            None => Ok(Scope::All("published for the first time".to_owned())),
+        }
+    }
+
+    /// Returns whether closed months of a metric are not as they would be published.
+    pub(super) fn has_pending(&self, metric: &str) -> bool {
+        self.state.pending.values().any(|of_month| of_month.contains_key(metric))
+    }
+
+    /// Returns whether a metric was computed of the same files already, be it as of another instant.
+    fn has_inputs_of(&self, metric: &str, observation: &Observation) -> bool {
+        let covered = self.state.tables.get(metric).and_then(|table| table.covered.as_ref());
+        covered.is_some_and(|covered| covered.inputs == observation.basis.inputs)
+    }
+
     /// Returns the rows of closed months that would change, those of this run and those that it did not look at.
     fn pending(&self, found: &[Found]) -> BTreeMap<String, BTreeMap<String, u64>> {
         let mut pending = self.state.pending.clone();
@@ -191,12 +229,13 @@ impl<'a> Run<'a> {
     }
 
     /// Tries the laws of the metrics that would change.
-    async fn broken_laws(&self, found: &[Found]) -> Result<Vec<BrokenLaw>> {
+    async fn broken_laws(&self, found: &[Found], reuse: &mut Reuse) -> Result<Vec<BrokenLaw>> {
         let is_changing = |name: &str| found.iter().any(|found| found.view.metric == name && found.has_new_rows());
         let laws = self.engine.laws(LawScope::Views).into_iter();
-        let laws = laws.filter(|law| law.view.schema == SCHEMA && is_changing(&law.view.name)).collect();
+        let laws: Vec<_> = laws.filter(|law| law.view.schema == SCHEMA && is_changing(&law.view.name)).collect();
+        let session = reuse.session_of_laws(self, &self.engine.reads_of_laws(&laws)).await?;
         let progress = self.progress;
-        let outcomes = self.session.check_laws(laws, |law| progress(Step::Checking(&law.view.name, &law.name))).await?;
+        let outcomes = session.check_laws(laws, |law| progress(Step::Checking(&law.view.name, &law.name))).await?;
         Ok(outcomes
             .into_iter()
             .filter(|outcome| outcome.is_error())
@@ -244,6 +283,7 @@ impl<'a> Run<'a> {
             if found.is_news() || found.pending().next().is_some() {
                 metrics.push(PublishedMetric {
                     metric: found.view.metric.clone(),
+                    computed: found.scope.words(),
                     new: found.months(|outcome| outcome == Outcome::New),
                     restated: found.months(|outcome| outcome == Outcome::Restated),
                     pending: found.months(|outcome| matches!(outcome, Outcome::Pending(_))),

@@ -6,17 +6,18 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema};
 use futures::TryStreamExt;
 
-use super::basis::{Conditions, Observation, files_between, recorded_files};
 use super::compute::by_month;
 use super::digest::Digest;
 use super::outcome::parts_of;
 use super::restating::key_text;
-use super::view::View;
-use super::{Months, Progress, Step, compute, metrics_of};
+use super::{Progress, Step, compute, metrics_of};
 use crate::domain::month::Month;
 use crate::domain::names::counted;
 use crate::engine::comparison::Changes;
+use crate::engine::published::basis::{Conditions, Observation, files_between, recorded_files};
 use crate::engine::published::entry::{Basis, TableState, WHOLE};
+use crate::engine::published::scope::Scope;
+use crate::engine::published::view::View;
 use crate::engine::published::{MONTH, PUBLISHED, RUN_ID};
 use crate::engine::{Engine, Session};
 use crate::error::{Error, ErrorKind, Result};
@@ -162,7 +163,7 @@ impl Published<'_> {
         }
         let calendar = session.settings().calendar();
         let current = Month::of_day(calendar.month(basis.as_of_micros));
-        let range = range_of(&months).unwrap_or(Months::Due);
+        let range = range_of(&months);
         let mut computed: BTreeMap<String, Digest> = BTreeMap::new();
         let mut rows = session.all_rows(&self.view.sql(&range, current)).await?;
         while let Some(batch) = rows.try_next().await? {
@@ -184,7 +185,7 @@ impl Published<'_> {
     /// Returns how a month differs from what computing it gives; `None` where it does so by the last digits of doubles.
     async fn difference(&self, session: &Session, month: &str, current: Month) -> Result<Option<String>> {
         let columns = self.view.columns();
-        let range = range_of(&[month.to_owned()]).unwrap_or(Months::Due);
+        let range = range_of(&[month.to_owned()]);
         let parts = parts_of(&self.parts, &self.view, month);
         let reader = self.table.reader_of(&self.view.table_columns().schema, &parts)?;
         let before = session.rows_in_order(reader, &columns, &self.view.key).await?;
@@ -205,11 +206,14 @@ impl Published<'_> {
     }
 }
 
-/// Returns the months from the least to the greatest; `None` of what is published whole.
-fn range_of(months: &[String]) -> Option<Months> {
+/// Returns the months from the least to the greatest, or what is published whole.
+fn range_of(months: &[String]) -> Scope {
     let parsed: Vec<Month> =
         months.iter().filter(|month| *month != WHOLE).filter_map(|month| month.parse().ok()).collect();
-    Some(Months::Between(*parsed.iter().min()?, *parsed.iter().max()?))
+    match (parsed.iter().min(), parsed.iter().max()) {
+        (Some(first), Some(last)) => Scope::Ranges(vec![(*first, *last)]),
+        _ => Scope::All("verified".to_owned()),
+    }
 }
 
 /// Returns the columns of a metric in a version of its table.

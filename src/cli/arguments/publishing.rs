@@ -1,5 +1,7 @@
 //! What may be asked for of publishing.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::{ListFormat, TextFormat};
@@ -82,4 +84,44 @@ pub(in crate::cli) struct VerifyArguments {
     /// How to print what was found
     #[arg(long, value_name = "text|json", value_enum, hide_possible_values = true, default_value_t = TextFormat::Text)]
     pub format: TextFormat,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  topline export nrr --to nrr.parquet
+  topline export published.nrr --to nrr.csv
+  topline export \"select * from mrr where month = '2026-09-01'\" --to september.parquet
+  topline export \"select * from as_of_version('nrr', 12)\" --to nrr_of_version_12.csv
+
+The format is that of the file's extension: parquet, csv, json, ndjson or arrow. Rows are written as
+they come, and the file is there once it is whole.")]
+pub(in crate::cli) struct ExportArguments {
+    /// A metric, SCHEMA.NAME, or a query
+    #[arg(value_name = "METRIC|TABLE|SQL")]
+    pub what: String,
+    /// The file
+    #[arg(long, value_name = "FILE")]
+    pub to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  topline vacuum
+  topline vacuum --remove
+  topline vacuum --older-than 30 --remove
+
+Every version that the ledger names stays, so that as_of_version and as_of_time answer as before.
+What goes are files of runs that died or gave way to others. Without --remove they are listed.")]
+pub(in crate::cli) struct VacuumArguments {
+    /// Only files that were last written so many days ago: longer than any run takes
+    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
+    pub older_than: u32,
+    /// Take them away
+    #[arg(long)]
+    pub remove: bool,
+    /// How to print them
+    #[arg(long, value_name = "table|json", value_enum, hide_possible_values = true, default_value_t = ListFormat::Table)]
+    pub format: ListFormat,
 }

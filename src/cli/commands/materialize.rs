@@ -25,6 +25,7 @@ struct Document<'report> {
     version: Option<u64>,
     as_of: String,
     restatements: u64,
+    bytes_read: u64,
     broken: &'report [BrokenLaw],
     metrics: Vec<OfMetric<'report>>,
 }
@@ -32,6 +33,8 @@ struct Document<'report> {
 #[derive(Serialize)]
 struct OfMetric<'report> {
     metric: &'report str,
+    /// Which of its months were computed, or all and why.
+    computed: &'report str,
     months: &'report BTreeMap<String, Outcome>,
 }
 
@@ -83,9 +86,22 @@ fn document_of(report: &Report) -> Document<'_> {
         version: report.version,
         as_of: instant(report.as_of_micros),
         restatements: report.restatements,
+        bytes_read: report.bytes_read,
         broken: &report.broken,
-        metrics: report.metrics.iter().map(|(metric, months)| OfMetric { metric, months }).collect(),
+        metrics: report.metrics.iter().map(|(metric, months)| of_metric(report, metric, months)).collect(),
     }
+}
+
+fn of_metric<'report>(
+    report: &'report Report,
+    metric: &'report str,
+    months: &'report BTreeMap<String, Outcome>,
+) -> OfMetric<'report> {
+    OfMetric { metric, computed: computed(report, metric), months }
+}
+
+fn computed<'report>(report: &'report Report, metric: &str) -> &'report str {
+    report.computed.get(metric).map(String::as_str).unwrap_or_default()
 }
 
 fn instant(micros: i64) -> String {
@@ -105,8 +121,9 @@ fn text(report: &Report, terminal: &Terminal) -> String {
             ("unchanged", Lean::Right),
             ("pending", Lean::Right),
             ("months", Lean::Left),
+            ("computed", Lean::Left),
         ];
-        let rows = changed.iter().map(|(metric, months)| row(metric, months)).collect();
+        let rows = changed.iter().map(|(metric, months)| row(report, metric, months)).collect();
         text.push_str(&listing(terminal, &head, rows, Overflow::Cut));
         text.push('\n');
     }
@@ -145,7 +162,7 @@ fn is_worth_a_line(outcome: &Outcome) -> bool {
     *outcome != Outcome::Unchanged
 }
 
-fn row(metric: &str, months: &BTreeMap<String, Outcome>) -> Vec<String> {
+fn row(report: &Report, metric: &str, months: &BTreeMap<String, Outcome>) -> Vec<String> {
     let of = |is_one: fn(&Outcome) -> bool| -> Vec<&str> {
         months.iter().filter(|(_, outcome)| is_one(outcome)).map(|(month, _)| month.as_str()).collect()
     };
@@ -156,7 +173,9 @@ fn row(metric: &str, months: &BTreeMap<String, Outcome>) -> Vec<String> {
     let mut moved: Vec<&str> = [new.as_slice(), &restated, &pending].concat();
     moved.sort_unstable();
     let count = |months: &[&str]| months.len().to_string();
-    vec![metric.to_owned(), count(&new), count(&restated), count(&unchanged), count(&pending), span(&moved)]
+    let numbers = [count(&new), count(&restated), count(&unchanged), count(&pending)];
+    let texts = [span(&moved), computed(report, metric).to_owned()];
+    std::iter::once(metric.to_owned()).chain(numbers).chain(texts).collect()
 }
 
 /// Returns months in few words: the only ones, or the first and the last.

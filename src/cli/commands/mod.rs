@@ -7,6 +7,7 @@ pub(super) mod describe;
 pub(super) mod diff;
 pub(super) mod explain;
 pub(super) mod explain_plan;
+pub(super) mod export;
 pub(super) mod jobs;
 pub(super) mod materialize;
 pub(super) mod query;
@@ -15,6 +16,7 @@ pub(super) mod sample;
 pub(super) mod serve;
 pub(super) mod tables;
 pub(super) mod user;
+pub(super) mod vacuum;
 pub(super) mod verify;
 
 use crate::cli::arguments::Command;
@@ -32,6 +34,8 @@ pub(super) async fn run(command: Command, config: Result<Config>, terminal: Term
     match command {
         Command::Check(arguments) => check::run(config, &arguments, &terminal).await,
         Command::Query(arguments) => query::run(config?, arguments, &terminal).await,
+        Command::Export(arguments) => query::run(config?, export::query(arguments), &terminal).await,
+        Command::Vacuum(arguments) => vacuum::run(&open(config?).await?, &arguments, &terminal).await,
         Command::ExplainPlan(arguments) => explain_plan::run(config?, &arguments, &terminal).await,
         Command::Report(arguments) => report::run(&open(config?).await?, &arguments, &terminal).await,
         Command::Explain(arguments) => explain::run(&open(config?).await?, &arguments, &terminal).await,

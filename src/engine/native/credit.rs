@@ -8,13 +8,14 @@ use arrow::record_batch::RecordBatch;
 use datafusion::catalog::Session;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{BinaryExpr, Expr, Operator, col, lit};
+use datafusion::logical_expr::{Expr, col, lit};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
 use super::{NativeTable, is_on, physical};
 use crate::config::settings::Settings;
 use crate::domain::calendar::{MICROS_PER_DAY, add_months};
+use crate::engine::days::days_of;
 use crate::functions::attribution::channel_credit::{ChannelCredit, ChannelModel, PATH_COLUMNS};
 use crate::functions::attribution::credit::{CreditOperator, CreditOptions, Grain};
 use crate::functions::attribution::eligible::{ACCOUNT, Beside, EligibleTouches};
@@ -59,11 +60,11 @@ impl NativeTable {
         let mut of_conversions = CONVERSION_COLUMNS.to_vec();
         of_conversions.extend(beside.leads.then_some("created_at"));
         of_conversions.extend(["opportunity_type", "is_first"].into_iter().filter(|name| has(name)));
-        let span = months_of(&of_conversion).map(|(first, last)| {
-            let calendar = settings.calendar();
-            (calendar.start_of_day(first).saturating_sub(lookback_micros), calendar.start_of_day(add_months(last, 1)))
-        });
-        let mut children = vec![physical(state, &self.subject, &within(span), &of_touches).await?];
+        let (first, last) = days_of(&of_conversion, "month");
+        let calendar = settings.calendar();
+        let from = first.map(|first| calendar.start_of_day(first).saturating_sub(lookback_micros));
+        let to = last.map(|last| calendar.start_of_day(add_months(last, 1)));
+        let mut children = vec![physical(state, &self.subject, &within(from, to), &of_touches).await?];
         children.push(physical(state, &self.beside[0], &of_conversion, &of_conversions).await?);
         if beside.leads {
             children.push(physical(state, &self.beside[1], &[], &LEAD_COLUMNS).await?);
@@ -133,80 +134,10 @@ fn models_left<M: Copy>(
     Ok(models.iter().zip(is_left).filter(|(_, left)| *left == Some(true)).map(|(model, _)| *model).collect())
 }
 
-/// Returns the first and the last month that filters leave, where they say both.
-fn months_of(filters: &[Expr]) -> Option<(i32, i32)> {
-    let (mut first, mut last) = (None, None);
-    let mut at_least = |day: i32| first = Some(first.map_or(day, |known: i32| known.max(day)));
-    let mut at_most = |day: i32| last = Some(last.map_or(day, |known: i32| known.min(day)));
-    let mut open: Vec<&Expr> = filters.iter().collect();
-    while let Some(filter) = open.pop() {
-        match filter {
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
-                open.extend([left.as_ref(), right.as_ref()])
-            }
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_month(left) => match (op, day(right)) {
-                (Operator::Eq, Some(day)) => {
-                    at_least(day);
-                    at_most(day);
-                }
-                (Operator::Gt | Operator::GtEq, Some(day)) => at_least(day),
-                (Operator::Lt | Operator::LtEq, Some(day)) => at_most(day),
-                _ => {}
-            },
-            Expr::Between(between) if !between.negated && is_month(&between.expr) => {
-                if let Some(day) = day(&between.low) {
-                    at_least(day);
-                }
-                if let Some(day) = day(&between.high) {
-                    at_most(day);
-                }
-            }
-            Expr::InList(list) if !list.negated && is_month(&list.expr) => {
-                if let Some(days) = list.list.iter().map(day).collect::<Option<Vec<_>>>() {
-                    days.iter().min().copied().into_iter().for_each(&mut at_least);
-                    days.iter().max().copied().into_iter().for_each(&mut at_most);
-                }
-            }
-            _ => {}
-        }
-    }
-    first.zip(last)
-}
-
-fn is_month(part: &Expr) -> bool {
-    matches!(part, Expr::Column(column) if column.name() == "month")
-}
-
-fn day(part: &Expr) -> Option<i32> {
-    match part {
-        Expr::Literal(ScalarValue::Date32(day), _) => *day,
-        _ => None,
-    }
-}
-
-/// Returns the filter that leaves touches from the first instant to before the second.
-fn within(span: Option<(i64, i64)>) -> Vec<Expr> {
+/// Returns the filters that leave touches from the first instant to before the second.
+fn within(from: Option<i64>, to: Option<i64>) -> Vec<Expr> {
     let instant = |micros| lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
-    match span {
-        Some((from, to)) => vec![col("touched_at").gt_eq(instant(from)), col("touched_at").lt(instant(to))],
-        None => Vec::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn date(day: i32) -> Expr {
-        lit(ScalarValue::Date32(Some(day)))
-    }
-
-    #[test]
-    fn months_are_found_where_filters_say_both_ends() {
-        assert_eq!(months_of(&[col("month").eq(date(31))]), Some((31, 31)));
-        assert_eq!(months_of(&[col("month").gt_eq(date(31)).and(col("month").lt(date(90)))]), Some((31, 90)));
-        assert_eq!(months_of(&[col("month").in_list(vec![date(59), date(0)], false)]), Some((0, 59)));
-        assert_eq!(months_of(&[col("month").gt_eq(date(31))]), None);
-        assert_eq!(months_of(&[col("month").eq(date(31)).or(col("is_first"))]), None);
-    }
+    let (from, to) =
+        (from.map(|from| col("touched_at").gt_eq(instant(from))), to.map(|to| col("touched_at").lt(instant(to))));
+    from.into_iter().chain(to).collect()
 }

@@ -59,6 +59,9 @@ pub struct Publication {
 pub struct PublishedMetric {
     /// The metric.
     pub metric: String,
+    /// Which of its months were computed, in words, and where it is all of them, why.
+    #[serde(default)]
+    pub computed: String,
     /// Months that were published for the first time.
     pub new: Vec<String>,
     /// Months of which a number changed.

@@ -73,6 +73,7 @@ pub(in crate::engine) fn runs() -> SchemaRef {
         text("run_id"),
         text("kind"),
         text("metrics"),
+        text("computed"),
         text("decided_by"),
         text("reason"),
         count("version"),
@@ -153,6 +154,7 @@ fn run_columns(entries: &[Arc<Entry>]) -> Vec<ArrayRef> {
         texts(entries.iter().map(|entry| Some(entry.run_id.clone()))),
         texts(runs.iter().map(|run| Some(run.kind.to_owned()))),
         texts(runs.iter().map(|run| run.metrics.clone())),
+        texts(runs.iter().map(|run| run.computed.clone())),
         texts(runs.iter().map(|run| run.by.clone())),
         texts(runs.iter().map(|run| run.reason.clone())),
         counts(entries.iter().map(|entry| Some(entry.number))),
@@ -171,6 +173,8 @@ fn run_columns(entries: &[Arc<Entry>]) -> Vec<ArrayRef> {
 struct Run {
     kind: &'static str,
     metrics: Option<String>,
+    /// Which months of each metric were computed.
+    computed: Option<String>,
     by: Option<String>,
     reason: Option<String>,
     /// New, restated and pending ones, over all metrics.
@@ -216,11 +220,13 @@ impl Run {
                 let sum = |months: fn(&super::entry::PublishedMetric) -> usize| {
                     run.metrics.iter().map(|metric| months(metric) as u64).sum()
                 };
+                let computed = run.metrics.iter().map(|metric| format!("{}: {}", metric.metric, metric.computed));
                 Self {
                     kind: "published",
                     metrics: Some(
                         run.metrics.iter().map(|metric| metric.metric.as_str()).collect::<Vec<_>>().join(", "),
                     ),
+                    computed: Some(computed.collect::<Vec<_>>().join("; ")),
                     months: Some([
                         sum(|metric| metric.new.len()),
                         sum(|metric| metric.restated.len()),

@@ -2,13 +2,18 @@
 //!
 //! A table's own log says nothing about what is published: readers take the versions that one entry names, so that all
 //! tables change at the same moment, and a query looks at one entry for all of them. Writing is not done here. Start at
-//! `Published::open`; [`entry`] is what stands in the ledger, `provider` a table as plans read it, `history` what
-//! `meta` tells of it.
+//! `Published::open`; [`entry`] is what stands in the ledger, `provider` a table as plans read it, `stand_in` one
+//! in the place of a view, `history` what `meta` tells of it.
 
+mod acceleration;
+pub mod basis;
 pub mod entry;
 mod history;
 mod provider;
 mod reading;
+pub mod scope;
+mod stand_in;
+pub mod view;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,10 +29,12 @@ use crate::catalog::TableId;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{Lake, Ledger, TableVersion};
 use crate::metrics;
+pub(super) use acceleration::Acceleration;
 use entry::Entry;
 pub use history::restatements;
 pub(super) use history::{TABLES, month_rows, months, run_rows, runs};
 pub(super) use provider::{Pin, PublishedTable};
+pub use stand_in::{Rest, StandIn, StandIns};
 
 /// The schema of what is published.
 pub const PUBLISHED: &str = "published";
@@ -44,8 +51,11 @@ pub const RUN_ID: &str = "_run_id";
 /// The column with the month of a row, where the metric has none of the name.
 pub const MONTH: &str = "_month";
 
+/// The folder of documents that are named by their hash.
+pub const INPUTS: &str = "_topline/inputs";
+
 /// The folder of the ledger.
-const LEDGER: &str = "_topline/ledger";
+pub const LEDGER: &str = "_topline/ledger";
 
 /// Versions of tables that are remembered: a few entries of some dozens of metrics.
 const VERSIONS_MAX: usize = 256;

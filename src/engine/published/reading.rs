@@ -14,7 +14,8 @@ use crate::engine::wire_schema;
 use crate::engine::{Engine, QueryStream, Session, Statement, faults};
 use crate::error::Result;
 use crate::lake::{Lake, LakeTable, Ledger};
-use crate::sources::FileVersion;
+use crate::sources::InputFile;
+use crate::sources::footer::Footer;
 
 /// Smallest first, NULL before all others: the order in which comparisons walk through rows.
 const ASCENDING: bool = true;
@@ -39,6 +40,14 @@ impl Engine {
     /// `Storage` where the ledger cannot be read.
     pub async fn newest_entry(&self) -> Result<Option<Arc<Entry>>> {
         self.shared.published.newest().await
+    }
+
+    /// Returns an entry of the ledger.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none of the number, `Storage` where it cannot be read.
+    pub async fn entry(&self, number: u64) -> Result<Entry> {
+        self.shared.published.read(number).await
     }
 
     /// Returns microseconds since 1970-01-01 UTC.
@@ -83,7 +92,8 @@ impl Session {
         let schema = wire_schema(plan.schema().as_arrow());
         let (shared, state) = (Arc::clone(&self.shared), self.state());
         let (reads, write, stop) = (Vec::new(), None, Stop::default());
-        Statement { shared, state, plan, schema, reads, write, stop }.execute_up_to(None, None).await
+        let scanned = self.scanned.clone();
+        Statement { shared, state, plan, schema, reads, write, stop, scanned }.execute_up_to(None, None).await
     }
 
     /// Returns the files of every source table among these, by table; one that is missing has none.
@@ -93,13 +103,13 @@ impl Session {
     pub async fn input_files<'a>(
         &self,
         tables: impl IntoIterator<Item = &'a TableId>,
-    ) -> Result<BTreeMap<String, Vec<FileVersion>>> {
+    ) -> Result<BTreeMap<String, Vec<InputFile>>> {
         let snapshot = self.snapshot();
         let mut files = BTreeMap::new();
         for id in tables {
             if let Some(table) = self.shared.catalog.table(&id.schema, &id.name) {
                 let footers = snapshot.footers(table).await?;
-                files.insert(id.to_string(), footers.iter().map(|footer| footer.file.version()).collect());
+                files.insert(id.to_string(), footers.iter().map(Footer::input).collect());
             }
         }
         Ok(files)

@@ -156,6 +156,7 @@ impl Session {
             reads,
             write,
             stop: Stop::default(),
+            scanned: self.scanned.clone(),
         })
     }
 

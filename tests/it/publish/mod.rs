@@ -1,11 +1,15 @@
 //! Publishing: months that do not move, and the record of those that did.
 
+mod acceleration;
 mod closing;
 mod crashes;
 mod faults;
 mod histories;
 mod months;
+mod reach;
 mod runs;
+mod upgrades;
+mod vacuum;
 
 use std::collections::BTreeMap;
 use std::path::Path;

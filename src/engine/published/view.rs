@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::Months;
+use super::entry::WHOLE;
+use super::scope::Scope;
+use super::{MONTH, RUN_ID, Rest};
 use crate::catalog::TableId;
 use crate::domain::month::Month;
 use crate::engine::Engine;
-use crate::engine::published::{MONTH, RUN_ID};
 use crate::error::Result;
-use crate::lake::{Columns, storable};
+use crate::lake::{Columns, Part, storable};
 use crate::metrics::SCHEMA;
 
 /// The period that is the month itself.
@@ -35,7 +36,7 @@ enum Division {
 
 /// A view of schema `metrics` that is published.
 #[derive(Debug, Clone)]
-pub(super) struct View {
+pub struct View {
     /// Its name.
     pub metric: String,
     /// The columns of the metric as a table holds them.
@@ -50,7 +51,7 @@ impl View {
     ///
     /// # Errors
     /// `NotFound` where there is none, `Model` where it cannot be planned, `Query` where its columns cannot be stored.
-    pub(super) async fn of(engine: &Engine, metric: &str) -> Result<Self> {
+    pub async fn of(engine: &Engine, metric: &str) -> Result<Self> {
         let id = TableId { schema: SCHEMA.to_owned(), name: metric.to_owned() };
         let listing = engine.table(&id).await?;
         let sidecar = engine.models().get(&id).map(|model| &model.sidecar);
@@ -67,12 +68,12 @@ impl View {
     }
 
     /// Returns whether it has months.
-    pub(super) fn has_months(&self) -> bool {
+    pub fn has_months(&self) -> bool {
         self.division != Division::Whole
     }
 
     /// Returns the name of the column with the month of a row; `None` where it has none.
-    pub(super) fn month_column(&self) -> Option<&'static str> {
+    pub fn month_column(&self) -> Option<&'static str> {
         match self.division {
             Division::Whole => None,
             Division::OwnMonth => Some(OWN_MONTH),
@@ -81,19 +82,25 @@ impl View {
     }
 
     /// Returns the name of the column that says whether a row's period has ended; `None` where rows have no period.
-    pub(super) fn complete_column(&self) -> Option<&'static str> {
+    pub fn complete_column(&self) -> Option<&'static str> {
         (self.has_months() && self.schema.field_with_name(IS_COMPLETE).is_ok()).then_some(IS_COMPLETE)
     }
 
+    /// Returns the month of a file: `2026-03`, or [`WHOLE`].
+    pub fn month_of(&self, part: &Part) -> String {
+        let value = self.month_column().and_then(|column| part.partition(column));
+        value.map_or_else(|| WHOLE.to_owned(), |value| value.get(.."2026-03".len()).unwrap_or(value).to_owned())
+    }
+
     /// Returns the columns of the metric, the key first.
-    pub(super) fn columns(&self) -> Vec<String> {
+    pub fn columns(&self) -> Vec<String> {
         let names = self.schema.fields().iter().map(|field| field.name());
         let values = names.filter(|name| !self.key.contains(name));
         self.key.iter().chain(values).cloned().collect()
     }
 
     /// Returns the columns of the Delta table, and how its files are divided.
-    pub(super) fn table_columns(&self) -> Columns {
+    pub fn table_columns(&self) -> Columns {
         let derived = matches!(self.division, Division::Derived(_)).then(|| Field::new(MONTH, DataType::Date32, true));
         let run = Field::new(RUN_ID, DataType::Utf8, true);
         let own = self.schema.fields().iter().map(|field| field.as_ref().clone());
@@ -110,26 +117,45 @@ impl View {
     }
 
     /// Returns the query for all columns of the rows of months that have ended; see [`View::sql_of`].
-    pub(super) fn sql(&self, months: &Months, current: Month) -> String {
+    pub fn sql(&self, months: &Scope, current: Month) -> String {
         let names: Vec<String> = self.schema.fields().iter().map(|field| field.name().clone()).collect();
         self.sql_of(&names, months, current)
     }
 
+    /// Returns the rows of months that have not ended, and of others that are asked for; `None` where there are no months.
+    pub fn rest(&self, current: Month, others: &[(Month, Month)]) -> Option<Rest> {
+        let names: Vec<String> = self.schema.fields().iter().map(|field| format!("\"{}\"", field.name())).collect();
+        let (columns, month) = (names.join(", "), self.month_sql()?);
+        let table = format!("{SCHEMA}.\"{}\"", self.metric);
+        let mut range = format!("{month} >= {}", current.sql());
+        if !others.is_empty() {
+            range = format!("{range} or {}", within(&month, others));
+        }
+        let first = others.first().map_or(current, |(first, _)| *first);
+        let own = (self.division == Division::OwnMonth).then(|| (OWN_MONTH.to_owned(), first.first_day()));
+        Some(Rest { sql: format!("select {columns} from {table} where {range}"), months: own })
+    }
+
+    /// Returns SQL for the month of a row; `None` where there are no months.
+    fn month_sql(&self) -> Option<String> {
+        match &self.division {
+            Division::Whole => None,
+            Division::OwnMonth => Some(format!("\"{OWN_MONTH}\"")),
+            Division::Derived(sql) => Some(sql.clone()),
+        }
+    }
+
     /// Returns the query for the rows of months that have ended, month by month in the order of the key.
     ///
-    /// A row without a month comes first.
-    pub(super) fn sql_of(&self, columns: &[String], months: &Months, current: Month) -> String {
+    /// Where all months are asked for, a row without a month comes first.
+    pub fn sql_of(&self, columns: &[String], months: &Scope, current: Month) -> String {
         let names: Vec<String> = columns.iter().map(|name| format!("\"{name}\"")).collect();
         let order: Vec<String> = self.key.iter().map(|name| format!("\"{name}\" nulls first")).collect();
         let (columns, order, table) = (names.join(", "), order.join(", "), format!("{SCHEMA}.\"{}\"", self.metric));
-        let month = match &self.division {
-            Division::Whole => return format!("select {columns} from {table} order by {order}"),
-            Division::OwnMonth => format!("\"{OWN_MONTH}\""),
-            Division::Derived(sql) => sql.clone(),
-        };
+        let Some(month) = self.month_sql() else { return format!("select {columns} from {table} order by {order}") };
         let range = match months {
-            Months::Due => format!("{month} < {}", current.sql()),
-            Months::Between(first, last) => format!("{month} >= {} and {month} <= {}", first.sql(), last.sql()),
+            Scope::All(_) => format!("{month} < {} or {month} is null", current.sql()),
+            Scope::Ranges(ranges) => within(&month, ranges),
         };
         let derived = if matches!(self.division, Division::Derived(_)) {
             format!(", {month} as \"{MONTH}\"")
@@ -137,8 +163,22 @@ impl View {
             String::new()
         };
         format!(
-            "select {columns}{derived} from {table} where {range} or {month} is null \
+            "select {columns}{derived} from {table} where {range} \
              order by {month} nulls first, {order}"
         )
+    }
+}
+
+/// Returns the condition that a month is in one of some ranges. It begins with the first and the last of all: that is what
+/// scans can leave out files by.
+fn within(month: &str, ranges: &[(Month, Month)]) -> String {
+    let range = |first: &Month, last: &Month| format!("{month} >= {} and {month} <= {}", first.sql(), last.sql());
+    match ranges {
+        [] => "false".to_owned(),
+        [(first, last)] => range(first, last),
+        [(first, _), .., (_, last)] => {
+            let each: Vec<String> = ranges.iter().map(|(first, last)| format!("({})", range(first, last))).collect();
+            format!("{} and ({})", range(first, last), each.join(" or "))
+        }
     }
 }

@@ -5,28 +5,27 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::INPUTS;
+use super::entry::Basis;
 use crate::catalog::TableId;
 use crate::config::settings::Settings;
 use crate::domain::hash::sha256;
-use crate::engine::published::entry::Basis;
 use crate::engine::{Engine, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::Lake;
 use crate::metrics::SCHEMA;
-use crate::sources::FileVersion;
-
-/// The folder of documents that are named by their hash.
-const INPUTS: &str = "_topline/inputs";
+use crate::models::sidecar::Sidecar;
+use crate::sources::{FileVersion, InputFile};
 
 /// Files that a restatement names as its cause: enough to see what came, few enough to read.
 const FILES_SHOWN_MAX: usize = 20;
 
 /// The files of each source table.
-pub(super) type Files = BTreeMap<String, Vec<FileVersion>>;
+pub type Files = BTreeMap<String, Vec<InputFile>>;
 
 /// The settings, and what else of the configuration the numbers depend on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Conditions {
+pub struct Conditions {
     settings: BTreeMap<String, String>,
     /// What is decided about metrics, where the view reads it.
     decisions: Option<String>,
@@ -34,7 +33,7 @@ pub(super) struct Conditions {
 
 /// What a metric is computed of, with the documents behind the hashes.
 #[derive(Debug, Clone)]
-pub(super) struct Observation {
+pub struct Observation {
     /// The hashes, and the instant.
     pub basis: Basis,
     /// The files of each source table.
@@ -47,14 +46,15 @@ impl Observation {
     ///
     /// # Errors
     /// `Source` or `Storage` where the files cannot be listed.
-    pub(super) async fn of(engine: &Engine, session: &Session, metric: &str) -> Result<Self> {
+    pub async fn of(engine: &Engine, session: &Session, metric: &str) -> Result<Self> {
         let id = TableId { schema: SCHEMA.to_owned(), name: metric.to_owned() };
         let closure = engine.models().closure([id]);
         let files: Files = session.input_files(&closure).await?;
         let mut models = BTreeMap::from([("topline".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
         for model in closure.iter().filter_map(|id| engine.models().get(id)) {
-            let operator = format!("{:?} {:?} {:?}", model.sidecar.operator, model.sidecar.beside, model.sidecar.needs);
-            models.insert(model.id.to_string(), format!("{}\n{operator}", model.sql));
+            let Sidecar { operator, beside, needs, reach, .. } = &model.sidecar;
+            let beside = format!("{operator:?} {beside:?} {needs:?} {reach:?}");
+            models.insert(model.id.to_string(), format!("{}\n{beside}", model.sql));
         }
         let reads_decisions = closure.iter().any(|id| id.schema == "meta");
         let settings = session.settings();
@@ -76,7 +76,7 @@ impl Observation {
     ///
     /// # Errors
     /// `Storage` where they cannot be written.
-    pub(super) async fn keep(&self, lake: &Lake) -> Result<()> {
+    pub async fn keep(&self, lake: &Lake) -> Result<()> {
         for document in &self.documents {
             lake.keep(INPUTS, document.clone()).await?;
         }
@@ -92,7 +92,7 @@ impl Conditions {
     ///
     /// # Errors
     /// `Storage` where they are not there any more.
-    pub(super) async fn recorded(lake: &Lake, basis: &Basis) -> Result<Self> {
+    pub async fn recorded(lake: &Lake, basis: &Basis) -> Result<Self> {
         recorded(lake, &basis.settings).await
     }
 
@@ -100,7 +100,7 @@ impl Conditions {
     ///
     /// # Errors
     /// `Config` where a setting is not known any more.
-    pub(super) fn at(&self, as_of_micros: i64) -> Result<Settings> {
+    pub fn at(&self, as_of_micros: i64) -> Result<Settings> {
         let mut settings = Settings::default();
         for (name, value) in &self.settings {
             settings = settings.with(name, value)?;
@@ -114,7 +114,7 @@ impl Conditions {
 ///
 /// # Errors
 /// `Storage` where the list is not there any more.
-pub(super) async fn recorded_files(lake: &Lake, basis: &Basis) -> Result<Files> {
+pub async fn recorded_files(lake: &Lake, basis: &Basis) -> Result<Files> {
     recorded(lake, &basis.inputs).await
 }
 
@@ -131,7 +131,7 @@ fn document(value: &impl Serialize) -> Result<Bytes> {
 }
 
 /// Returns why numbers changed that were computed of one thing and then of another: `late data`, or several reasons.
-pub(super) fn reason(before: &Basis, after: &Basis) -> String {
+pub fn reason(before: &Basis, after: &Basis) -> String {
     let reasons = [
         ("late data", before.inputs != after.inputs),
         ("sql", before.sql != after.sql),
@@ -144,9 +144,9 @@ pub(super) fn reason(before: &Basis, after: &Basis) -> String {
 }
 
 /// Returns which files came, went or changed, as a person reads it: `+billing/payments/b.parquet`.
-pub(super) fn files_between(before: &Files, after: &Files) -> String {
+pub fn files_between(before: &Files, after: &Files) -> String {
     fn by_path(files: &Files) -> BTreeMap<&str, &FileVersion> {
-        files.values().flatten().map(|file| (file.path.as_str(), file)).collect()
+        files.values().flatten().map(|file| (file.version.path.as_str(), &file.version)).collect()
     }
     let (before, after) = (by_path(before), by_path(after));
     let mut found = Vec::new();

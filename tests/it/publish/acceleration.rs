@@ -1,0 +1,87 @@
+//! Metrics answered from what is published, where that is what computing gives.
+
+use datafusion::physical_plan::displayable;
+use topline::engine::Engine;
+
+use super::reach::{Company, rounded};
+use super::{publish, rows};
+
+/// Returns whether the plan of a query reads published files.
+async fn reads_published(engine: &Engine, sql: &str) -> bool {
+    let statement = engine.session().prepare(sql).await.expect("a query");
+    let plan = statement.physical_plan(None).await.expect("a plan");
+    displayable(plan.as_ref()).indent(true).to_string().contains("published/")
+}
+
+const AS_OF: &str = "2026-09-10T00:00:00Z";
+
+async fn accelerated(company: &Company, as_of: &str) -> Engine {
+    let variables = [("TOPLINE_REPORTING_AS_OF", as_of), ("TOPLINE_WAREHOUSE_ACCELERATE", "true")];
+    let config = company.project.config(&variables).expect("a right configuration");
+    Engine::open(config).await.expect("the company opens")
+}
+
+/// Holds every metric against what computing it gives; returns those that are read in published files.
+async fn assert_equal(company: &Company, as_of: &str) -> Vec<String> {
+    let (live, fast) = (company.open(as_of).await, accelerated(company, as_of).await);
+    let metrics = live.models().iter().filter(|model| model.id.schema == "metrics");
+    let mut read = Vec::new();
+    for metric in metrics.map(|model| model.id.name.as_str()) {
+        assert_eq!(
+            rounded(&fast, "metrics", metric, "").await,
+            rounded(&live, "metrics", metric, "").await,
+            "{metric}"
+        );
+        if reads_published(&fast, &format!("select * from {metric}")).await {
+            read.push(metric.to_owned());
+        }
+        assert!(!reads_published(&live, &format!("select * from {metric}")).await, "{metric}");
+    }
+    read
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_metric_is_equal_to_what_computing_it_gives_whatever_changed() {
+    let company = Company::new(3);
+    let engine = company.open(AS_OF).await;
+    assert!(assert_equal(&company, AS_OF).await.is_empty(), "nothing is published");
+    publish(&engine, &[]).await;
+    let read = assert_equal(&company, AS_OF).await;
+    // The one that looks at as_of itself is as it was published, at this very instant.
+    assert!(read.len() > 30, "{read:?}");
+    // Later, and after a late invoice: what these touch is computed.
+    let later = "2026-09-21T00:00:00Z";
+    assert!(assert_equal(&company, later).await.len() > 8, "time alone touches little");
+    std::fs::remove_file(company.project.path("billing/invoices/2026-06.parquet")).expect("it is there");
+    let read = assert_equal(&company, AS_OF).await;
+    assert!(read.contains(&"nrr".to_owned()) && read.contains(&"revenue".to_owned()), "{read:?}");
+    let fast = accelerated(&company, AS_OF).await;
+    let june = "select * from revenue where month = '2026-06-01'";
+    let may = "select * from revenue where month = '2026-05-01'";
+    assert_eq!(rows(&fast, june).await, rows(&company.open(AS_OF).await, june).await);
+    assert_eq!(rows(&fast, may).await, rows(&company.open(AS_OF).await, may).await);
+    // A row of accounts may touch any month.
+    std::fs::remove_file(company.project.path("crm/accounts/2026-06.parquet")).expect("it is there");
+    let read = assert_equal(&company, AS_OF).await;
+    assert!(!read.contains(&"mrr".to_owned()) && !read.contains(&"forecast_accuracy".to_owned()), "{read:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_other_settings_everything_is_computed() {
+    let company = Company::new(4);
+    publish(&company.open(AS_OF).await, &[]).await;
+    let fast = accelerated(&company, AS_OF).await;
+    let sql = "select month, model, revenue from attribution_by_campaign where month < '2026-09-01' order by 1, 2, 3";
+    assert!(reads_published(&fast, sql).await);
+    assert!(!reads_published(&fast, "select * from core.revenue_facts").await);
+    let mut session = fast.session();
+    session.set("attribution.lookback_days", "3").expect("a right value");
+    let plan = session.prepare(sql).await.expect("a query").physical_plan(None).await.expect("a plan");
+    assert!(!displayable(plan.as_ref()).indent(true).to_string().contains("published/"));
+    // Months that have ended are read alone where no other is asked for.
+    let ended = "select month, nrr from nrr where month < '2026-09-01'";
+    let plan = fast.session().prepare(ended).await.expect("a query").physical_plan(None).await.expect("a plan");
+    let plan = displayable(plan.as_ref()).indent(true).to_string();
+    assert!(plan.contains("published/nrr") && !plan.contains("subscription_items"), "{plan}");
+    assert_eq!(rows(&fast, ended).await.len(), rows(&company.open(AS_OF).await, ended).await.len());
+}
