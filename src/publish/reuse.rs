@@ -9,12 +9,19 @@ use futures::future::BoxFuture;
 use super::outcome::{Found, Outcome};
 use super::run::Run;
 use crate::catalog::TableId;
+use crate::domain::month::Month;
 use crate::engine::Session;
 use crate::engine::published::view::View;
-use crate::engine::published::{PUBLISHED, StandIn, StandIns};
+use crate::engine::published::{PUBLISHED, Rest, StandIn, StandIns};
 use crate::error::Result;
 use crate::lake::{Part, Table};
 use crate::metrics::SCHEMA;
+
+/// Months that have not ended are not asked for.
+const NO_REST: Option<Rest> = None;
+
+/// No month that has ended is among the rest.
+const NO_OTHERS: &[(Month, Month)] = &[];
 
 /// The metrics whose months that have ended lie in files, each as it is when it is computed.
 #[derive(Default)]
@@ -69,7 +76,7 @@ impl Reuse {
             match ready {
                 Some(ready) => {
                     let reader = ready.table.reader_of(&ready.view.table_columns().schema, &ready.parts)?;
-                    if let Some(stand_in) = run.session.stand_in(&read.name, reader, None).await? {
+                    if let Some(stand_in) = run.session.stand_in(&read.name, reader, NO_REST).await? {
                         stand_ins.insert(&read.name, Arc::new(stand_in));
                     }
                 }
@@ -142,7 +149,7 @@ impl Reuse {
         let reader = ready.table.reader_of(&ready.view.table_columns().schema, &ready.parts)?;
         let mut behind = StandIns::default();
         self.put_behind(run, id, &mut behind).await?;
-        let rest = ready.view.rest(run.current, &[]);
+        let rest = ready.view.rest(run.current, NO_OTHERS);
         let session = run.session.clone().with_stand_ins(behind);
         Ok(session.stand_in(&id.name, reader, rest).await?.map(Arc::new))
     }

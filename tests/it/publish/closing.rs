@@ -122,9 +122,9 @@ async fn the_command_exits_with_1_where_a_month_differs() {
     assert_eq!(code, Some(0), "{err}");
     assert_eq!(
         out,
-        "metric   new  restated  unchanged  pending  months
-paid       3         0          0        0  2026-01, 2026-02, 2026-03
-revenue    3         0          0        0  2026-01, 2026-02, 2026-03
+        "metric   new  restated  unchanged  pending  months                     computed
+paid       3         0          0        0  2026-01, 2026-02, 2026-03  all: published for the first time
+revenue    3         0          0        0  2026-01, 2026-02, 2026-03  all: published for the first time
 
 version 0 as of 2026-04-01T00:00:00Z: 2 metrics changed, 6 months new, 0 months restated in 0 numbers
 "
