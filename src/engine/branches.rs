@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
@@ -53,7 +54,10 @@ fn in_turn(node: Arc<dyn ExecutionPlan>, order: Order, threads: usize) -> Result
     });
     let children = children.collect::<Result<Vec<_>>>()?;
     if node.is::<UnionExec>() && order == Order::IsFree {
-        let operator = TakeTurns { schema: node.schema(), threads };
+        let mut equivalences = node.equivalence_properties().clone();
+        equivalences.clear_orderings();
+        equivalences.clear_per_partition_constants();
+        let operator = TakeTurns { schema: node.schema(), equivalences, threads };
         return Ok(Arc::new(OperatorExec::new(Arc::new(operator), children)));
     }
     replace_children_if_necessary(node, children)
@@ -69,6 +73,8 @@ const KEEPS_THE_SCHEMA: bool = true;
 #[derive(Debug)]
 struct TakeTurns {
     schema: SchemaRef,
+    /// What nodes above may have been planned for.
+    equivalences: EquivalenceProperties,
     threads: usize,
 }
 
@@ -79,6 +85,10 @@ impl Operator for TakeTurns {
 
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    fn equivalences(&self) -> EquivalenceProperties {
+        self.equivalences.clone()
     }
 
     fn streamed_child(&self) -> Option<usize> {
@@ -145,6 +155,18 @@ mod tests {
         let accounts = count("select count(*) as rows from crm.accounts").await;
         assert!(joined > 0 && accounts > 0);
         assert_eq!(count(UNEQUAL).await, 2 * joined + 2 * accounts + 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_window_may_count_on_what_has_one_value_in_all_branches() {
+        let engine =
+            Engine::open(Config::sample(&Environment::default()).expect("the sample")).await.expect("it opens");
+        let sql = "select kind, id, lag(at) over (partition by kind, id order by at) as before from (
+            select 'a' as kind, account_id as id, created_at as at from crm.accounts
+            union all select 'a', contact_id, created_at from crm.contacts) as both";
+        let batches: Vec<RecordBatch> =
+            engine.session().query(sql).await.expect("it plans").try_collect().await.expect("it runs");
+        assert!(batches.iter().map(RecordBatch::num_rows).sum::<usize>() > 100);
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -31,6 +31,11 @@ pub trait Operator: fmt::Debug + Send + Sync + 'static {
     /// Returns the schema of the rows that come out.
     fn schema(&self) -> SchemaRef;
 
+    /// Returns what holds of all rows that come out: which columns are equal, and which have one value.
+    fn equivalences(&self) -> EquivalenceProperties {
+        EquivalenceProperties::new(self.schema())
+    }
+
     /// Returns the child whose partitions become partitions of the output; `None` is one partition.
     fn streamed_child(&self) -> Option<usize>;
 
@@ -81,7 +86,7 @@ impl OperatorExec {
     pub fn new(operator: Arc<dyn Operator>, children: Vec<Arc<dyn ExecutionPlan>>) -> Self {
         let partitions = operator.partitions(&children);
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(operator.schema()),
+            operator.equivalences(),
             Partitioning::UnknownPartitioning(partitions),
             EmissionType::Incremental,
             Boundedness::Bounded,

@@ -43,7 +43,7 @@ impl Reuse {
     /// Notes a metric of which nothing had to be computed.
     pub(super) fn add_current(&mut self, run: &Run<'_>, metric: &str) {
         if let Some(table) = run.state.tables.get(metric)
-            && !run.has_pending(metric)
+            && !run.state.has_pending(metric)
         {
             self.current.insert(metric.to_owned(), table.version);
         }
@@ -52,7 +52,7 @@ impl Reuse {
     /// Notes a metric that was computed, unless some of its months are not what is, or would be, published.
     pub(super) fn add(&mut self, run: &Run<'_>, found: &Found) {
         let is_other = |outcome: &Outcome| matches!(outcome, Outcome::Pending(_) | Outcome::Incomplete);
-        if !found.is_whole || found.outcomes.values().any(is_other) || run.has_pending(&found.view.metric) {
+        if !found.is_whole || found.outcomes.values().any(is_other) || run.state.has_pending(&found.view.metric) {
             return;
         }
         let (new, _) = found.new_files();

@@ -181,9 +181,10 @@ impl<'a> Run<'a> {
 
     /// Returns whether all due months of a metric were computed of the same already.
     fn is_current(&self, metric: &str, observation: &Observation) -> bool {
-        let covered = self.state.tables.get(metric).and_then(|table| table.covered.as_ref());
-        let is_asked_for = self.request.unchanged == Unchanged::IsRewritten || self.request.months != Months::Due;
-        !is_asked_for && covered == Some(&observation.basis)
+        if self.request.unchanged == Unchanged::IsRewritten || self.request.months != Months::Due {
+            return false;
+        }
+        self.state.is_of(metric, &observation.basis)
     }
 
     /// Returns the months of a metric that are to be computed.
@@ -200,15 +201,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Returns whether closed months of a metric are not as they would be published.
-    pub(super) fn has_pending(&self, metric: &str) -> bool {
-        self.state.pending.values().any(|of_month| of_month.contains_key(metric))
-    }
-
     /// Returns whether a metric was computed of the same files already, be it as of another instant.
     fn has_inputs_of(&self, metric: &str, observation: &Observation) -> bool {
-        let covered = self.state.tables.get(metric).and_then(|table| table.covered.as_ref());
-        covered.is_some_and(|covered| covered.inputs == observation.basis.inputs)
+        let table = self.state.tables.get(metric);
+        table.and_then(|table| table.covered.as_ref()).is_some_and(|covered| covered.inputs == observation.basis.inputs)
     }
 
     /// Returns the rows of closed months that would change, those of this run and those that it did not look at.

@@ -80,8 +80,7 @@ impl Accelerating<'_> {
 
     async fn stand_in(&self, id: &TableId) -> Result<Option<StandIn>> {
         let Some(published) = self.state.tables.get(&id.name) else { return Ok(None) };
-        let is_pending = self.state.pending.values().any(|of_month| of_month.contains_key(&id.name));
-        if published.covered.is_none() || is_pending {
+        if published.covered.is_none() || self.state.has_pending(&id.name) {
             return Ok(None);
         }
         let engine = Engine { shared: Arc::clone(&self.session.shared) };

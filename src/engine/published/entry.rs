@@ -120,6 +120,22 @@ pub struct State {
     pub restatements: Option<u64>,
 }
 
+impl State {
+    /// Returns whether all months of a metric that were due were computed of one thing, but for those that wait to be
+    /// opened. A run of some months leaves these computed of something else than the others.
+    pub fn is_of(&self, metric: &str, basis: &Basis) -> bool {
+        let Some(table) = self.tables.get(metric) else { return false };
+        let is_waiting = |month: &String| self.pending.get(month).is_some_and(|rows| rows.contains_key(metric));
+        let is_right = |month: &String| table.basis(month) == Some(basis) || is_waiting(month);
+        table.covered.as_ref() == Some(basis) && table.months.keys().all(is_right)
+    }
+
+    /// Returns whether closed months of a metric are not as they would be published.
+    pub fn has_pending(&self, metric: &str) -> bool {
+        self.pending.values().any(|of_month| of_month.contains_key(metric))
+    }
+}
+
 /// What is published of a metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TableState {

@@ -14,7 +14,9 @@ use datafusion::common::{DataFusionError, Result as PlanResult};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::logical_plan::SubqueryAlias;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::expressions::{Column, cast};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::union::UnionExec;
 
 use crate::catalog::TableId;
@@ -153,11 +155,24 @@ impl TableProvider for StandIn {
             return Ok(files);
         }
         let rest = session.prepare(&rest.sql).await.map_err(|error| DataFusionError::External(Box::new(error)))?.plan;
-        let fields = self.schema.fields();
-        let columns: Vec<&str> = match projection {
-            Some(places) => places.iter().map(|place| fields[*place].name().as_str()).collect(),
-            None => fields.iter().map(|field| field.name().as_str()).collect(),
+        let schema = match projection {
+            Some(places) => Arc::new(self.schema.project(places)?),
+            None => Arc::clone(&self.schema),
         };
-        UnionExec::try_new(vec![files, physical(state, &rest, &filters, &columns).await?])
+        let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let rest = physical(state, &rest, &filters, &columns).await?;
+        UnionExec::try_new(vec![with_types(files, &schema)?, with_types(rest, &schema)?])
     }
+}
+
+/// Returns a plan with the types of a schema. A view is known before the planner settles which of the kinds of text its
+/// columns have.
+fn with_types(plan: Arc<dyn ExecutionPlan>, schema: &Schema) -> PlanResult<Arc<dyn ExecutionPlan>> {
+    let own = plan.schema();
+    let mut columns = Vec::new();
+    for (place, field) in schema.fields().iter().enumerate() {
+        let column = Arc::new(Column::new(own.field(place).name(), place));
+        columns.push((cast(column, &own, field.data_type().clone())?, field.name().clone()));
+    }
+    Ok(Arc::new(ProjectionExec::try_new(columns, plan)?))
 }

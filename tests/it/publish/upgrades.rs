@@ -71,7 +71,9 @@ async fn a_closed_month_that_does_not_fit_new_columns_is_said_and_nothing_is_los
     let error = try_publish(&engine, &["paid"]).await.expect_err("February cannot be read so");
     assert_says(
         &shop.project.described(&error),
-        "Model: metric \"paid\" cannot be published: month 2026-02 is closed, and does not fit (2 problems)\n\
+        "Model: metric \"paid\" cannot be published: month 2026-02 is closed, and does not fit: 2 problems\n\
+         \x20 column \"paid\" was Decimal128(18, 2) and is Float64\n\
+         \x20 column \"label\" was Date32 and is Utf8\n\
          hint: give the column another name, or reopen the closed months first",
     );
     assert_eq!(rows(&engine, "select * from published.paid order by month").await, before);
