@@ -60,7 +60,7 @@ impl Progress {
 #[derive(Debug)]
 pub(super) enum Attempt {
     /// By itself.
-    Ended(Result<Published>),
+    Ended(Box<Result<Published>>),
     /// The claim was over before it.
     Fenced,
     /// The process is to end.
@@ -104,13 +104,15 @@ impl Runner {
         };
         match ended {
             None => Attempt::Fenced,
-            Some(Ok(Ok(ended))) => Attempt::Ended(ended),
+            Some(Ok(Ok(ended))) => Attempt::Ended(Box::new(ended)),
             Some(Ok(Err(_))) => {
                 let problem = format!("it took longer than {} seconds", job.deadline().as_secs());
                 let hint = "raise deadline of the job, or let it publish less";
-                Attempt::Ended(Err(Error::new(ErrorKind::Limit, problem).with_hint(hint)))
+                Attempt::Ended(Box::new(Err(Error::new(ErrorKind::Limit, problem).with_hint(hint))))
             }
-            Some(Err(_)) => Attempt::Ended(Err(Error::new(ErrorKind::Internal, "publishing failed inside topline"))),
+            Some(Err(_)) => {
+                Attempt::Ended(Box::new(Err(Error::new(ErrorKind::Internal, "publishing failed inside topline"))))
+            }
         }
     }
 

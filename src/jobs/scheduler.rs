@@ -285,7 +285,7 @@ impl Scheduler {
         let mut seen = seen.clone();
         let stop = async { drop(seen.wait_for(|phase| *phase == Phase::Closed).await) };
         match self.runner.attempt(job, &claim, stop).await {
-            Attempt::Ended(ended) => self.ended(job, &claim, ended).await,
+            Attempt::Ended(ended) => self.ended(job, &claim, *ended).await,
             Attempt::Stopped => self.released(job, &claim).await.map(|()| None),
             Attempt::Fenced => {
                 tracing::warn!(job = job.config.name, tick = claim.tick, "a run was given up: its claim was over");
