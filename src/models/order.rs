@@ -156,7 +156,7 @@ pub(super) fn problems(
         unknown_table(place, read, known.chain(of_contract))
     };
     for model in models.values() {
-        let of_parts = parts::problems(&model.sidecar).into_iter().chain(reach::problems(model, models));
+        let of_parts = parts::problems(&model.sidecar).into_iter().chain(reach::problems(model, models, broken));
         problems.extend(of_parts.map(|problem| format!("{}: {problem}", model.file.replace(".sql", ".toml"))));
         for read in &model.reads {
             if !is_known(read) {

@@ -3,7 +3,7 @@
 //! A sidecar says of each table or model that its select reads in which months the view's rows of it count. What is not
 //! said is not known, and touches all months. Start at [`ModelSet::reach`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::DataType;
 use serde::Deserialize;
@@ -168,8 +168,8 @@ impl ModelSet {
     }
 }
 
-/// Returns what is wrong with what a model's sidecar says of reach.
-pub(super) fn problems(model: &Model, models: &BTreeMap<TableId, Model>) -> Vec<String> {
+/// Returns what is wrong with what a model's sidecar says of reach; `broken` are models that do not parse.
+pub(super) fn problems(model: &Model, models: &BTreeMap<TableId, Model>, broken: &BTreeSet<TableId>) -> Vec<String> {
     let mut problems = Vec::new();
     for (name, entry) in &model.sidecar.reach {
         let mut wrong = |problem: String| problems.push(format!("[reach] \"{name}\": {problem}"));
@@ -191,7 +191,7 @@ pub(super) fn problems(model: &Model, models: &BTreeMap<TableId, Model>) -> Vec<
             let known = known.collect::<Vec<_>>().join(", ");
             wrong(format!("reaches \"{word}\" is no span; hint: a number of months, onwards, all, or one of {known}"));
         }
-        if !models.contains_key(read) {
+        if !models.contains_key(read) && !broken.contains(read) {
             wrong_columns(read, entry).into_iter().for_each(&mut wrong);
         }
     }
@@ -261,7 +261,7 @@ mod tests {
             ("core.credit".to_owned(), entry(&[], ALL)),
         ]);
         models.insert(model.id.clone(), model.clone());
-        let found = problems(&model, &models);
+        let found = problems(&model, &models, &BTreeSet::new());
         assert_eq!(found.len(), 3, "{found:#?}");
         assert!(found[0].contains("\"attribution.lookback_day\" is no span"), "{}", found[0]);
         assert!(found[1].contains("no column \"platform\" of days or instants"), "{}", found[1]);
