@@ -55,6 +55,23 @@ impl ErrorKind {
         Self::Internal,
     ];
 
+    /// Returns whether the same may do well later, although nobody mends anything: a store is back, memory is free, a file
+    /// that was being replaced is whole.
+    pub fn is_transient(self) -> bool {
+        match self {
+            Self::Storage | Self::Limit | Self::Source | Self::Cancelled => true,
+            Self::Config
+            | Self::Model
+            | Self::Query
+            | Self::Argument
+            | Self::NotFound
+            | Self::Unauthenticated
+            | Self::Refused
+            | Self::Unsupported
+            | Self::Internal => false,
+        }
+    }
+
     /// Returns the exit code of the command line: 1 where the user can mend it, 2 where topline is at fault.
     pub fn exit_code(self) -> u8 {
         match self {
@@ -173,6 +190,16 @@ mod tests {
             let expected = if kind == ErrorKind::Internal { 2 } else { 1 };
             assert_eq!(kind.exit_code(), expected, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn what_somebody_must_mend_is_not_transient() {
+        let transient: Vec<_> = ErrorKind::ALL.into_iter().filter(|kind| kind.is_transient()).collect();
+        assert_eq!(
+            transient,
+            [ErrorKind::Source, ErrorKind::Limit, ErrorKind::Cancelled, ErrorKind::Storage],
+            "what the configuration or a model gets wrong stays wrong"
+        );
     }
 
     #[test]

@@ -1,10 +1,8 @@
-//! Which failures are tried again, and when.
+//! When a failure is tried again.
 
 use std::time::Duration;
 
 use rand::Rng;
-
-use crate::error::ErrorKind;
 
 /// The pause after the first failure: longer than a network takes to find its way again.
 const PAUSE_MIN: Duration = Duration::from_secs(10);
@@ -14,23 +12,6 @@ const PAUSE_MAX: Duration = Duration::from_secs(600);
 
 /// As [`PAUSE_MAX`], in microseconds.
 pub(super) const PAUSE_MAX_MICROS: i64 = 600 * 1_000_000;
-
-/// Returns whether the same may do well later, although nobody mends anything: a store is back, memory is free, a file that
-/// was being replaced is whole.
-pub(super) fn is_transient(kind: ErrorKind) -> bool {
-    match kind {
-        ErrorKind::Storage | ErrorKind::Limit | ErrorKind::Source | ErrorKind::Cancelled => true,
-        ErrorKind::Config
-        | ErrorKind::Model
-        | ErrorKind::Query
-        | ErrorKind::Argument
-        | ErrorKind::NotFound
-        | ErrorKind::Unauthenticated
-        | ErrorKind::Refused
-        | ErrorKind::Unsupported
-        | ErrorKind::Internal => false,
-    }
-}
 
 /// Returns the microseconds to wait after so many failures: twice as long each time up to ten minutes, and any part of the
 /// upper half of that, so that those who failed together do not come back together.
@@ -54,15 +35,5 @@ mod tests {
         }
         let pauses: std::collections::BTreeSet<i64> = (0..20).map(|_| pause_micros(5)).collect();
         assert!(pauses.len() > 1);
-    }
-
-    #[test]
-    fn what_somebody_must_mend_is_not_tried_again() {
-        let transient: Vec<_> = ErrorKind::ALL.into_iter().filter(|kind| is_transient(*kind)).collect();
-        assert_eq!(
-            transient,
-            [ErrorKind::Source, ErrorKind::Limit, ErrorKind::Cancelled, ErrorKind::Storage],
-            "what the configuration or a model gets wrong stays wrong"
-        );
     }
 }

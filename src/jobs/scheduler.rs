@@ -15,7 +15,7 @@ use super::entry::{Cause, Claim, Event, Failed, Outcome, Settled, State, Waiting
 use super::job::Job;
 use super::news::Findings;
 use super::post::Post;
-use super::retry::{is_transient, pause_micros};
+use super::retry::pause_micros;
 use super::run::{Attempt, LEASE_MICROS, Progress, Published, Runner};
 use super::settling::{failed_state, settle, settled_of};
 use crate::domain::clock::Clock;
@@ -298,7 +298,7 @@ impl Scheduler {
     async fn ended(&self, job: &Job, claim: &Claim, ended: Result<Published>) -> Result<Option<Settled>> {
         let now = self.clock.now_micros();
         if let Err(error) = &ended
-            && is_transient(error.kind())
+            && error.kind().is_transient()
             && claim.attempt <= job.config.retries
         {
             let again_at = now + pause_micros(claim.attempt);

@@ -10,7 +10,7 @@ use super::restating::Restated;
 use super::reuse::{Reuse, in_order_of_reading};
 use super::{Months, Progress, Report, Request, Step, Unchanged, metrics_of};
 use crate::domain::month::Month;
-use crate::engine::laws::{LawScope, LawState};
+use crate::engine::laws::{LawOutcome, LawScope, LawState};
 use crate::engine::published::basis::Observation;
 use crate::engine::published::entry::{BrokenLaw, Entry, Event, Hold, Publication, PublishedMetric, State};
 use crate::engine::published::scope::Scope;
@@ -232,18 +232,18 @@ impl<'a> Run<'a> {
         let session = reuse.session_of_laws(self, &self.engine.reads_of_laws(&laws)).await?;
         let progress = self.progress;
         let outcomes = session.check_laws(laws, |law| progress(Step::Checking(&law.view.name, &law.name))).await?;
-        Ok(outcomes
-            .into_iter()
-            .filter(|outcome| outcome.is_error())
-            .map(|outcome| {
-                let (rows, examples) = match outcome.state {
-                    LawState::Broken { rows, examples } => (Some(rows), examples),
-                    LawState::Failed(error) => (None, vec![error.to_string()]),
-                    LawState::Kept => (Some(0), Vec::new()),
-                };
-                BrokenLaw { metric: outcome.law.view.name, law: outcome.law.name, rows, examples }
-            })
-            .collect())
+        let mut broken = Vec::new();
+        for outcome in outcomes.into_iter().filter(LawOutcome::is_error) {
+            let (rows, examples) = match outcome.state {
+                LawState::Broken { rows, examples } => (Some(rows), examples),
+                // What cannot be read now may be read the next time: that is no word on the numbers.
+                LawState::Failed(error) if error.kind().is_transient() => return Err(error),
+                LawState::Failed(error) => (None, vec![error.to_string()]),
+                LawState::Kept => (Some(0), Vec::new()),
+            };
+            broken.push(BrokenLaw { metric: outcome.law.view.name, law: outcome.law.name, rows, examples });
+        }
+        Ok(broken)
     }
 
     /// Returns whether files changed since the run began, or another run added an entry.

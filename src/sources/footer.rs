@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::SchemaRef;
+use datafusion::common::DataFusionError;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use futures::future::BoxFuture;
@@ -100,7 +101,11 @@ impl Footers {
             .fetch_metadata()
             .await
             .map_err(|cause| {
+                let is_of_store = matches!(cause.find_root(), DataFusionError::ObjectStore(_));
                 let cause = in_lower_case(short(&cause.to_string()));
+                if is_of_store {
+                    return format!("{}: cannot be read ({cause})", file.label);
+                }
                 format!("{}: not a Parquet file, or a truncated one ({cause}); hint: write the file again", file.label)
             })?;
         let described = metadata.file_metadata();
