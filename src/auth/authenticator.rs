@@ -89,7 +89,7 @@ impl Authenticator {
         let hash = self.users.as_ref().and_then(|users| users.current().password(user).cloned());
         if self.passwords.is_right(hash, password).await? {
             self.throttle.succeeded(who);
-            return Ok(Caller::named(user));
+            return Ok(self.known(user).unwrap_or_else(|| Caller::named(user)));
         }
         self.throttle.failed(who, now);
         // Not the name: people type their password there.
@@ -98,21 +98,31 @@ impl Authenticator {
     }
 
     async fn by_token(&self, token: &str) -> Result<Caller> {
-        let name = if token.starts_with(TOKEN_PREFIX) {
-            self.users.as_ref().and_then(|users| users.current().owner(token).map(str::to_owned))
+        let caller = if token.starts_with(TOKEN_PREFIX) {
+            let users = self.users.as_ref().map(Watched::current);
+            users.and_then(|users| users.caller(users.owner(token)?))
         } else {
             match jsonwebtoken::decode_header(token).ok() {
-                Some(header) if header.alg == login::ALGORITHM => self.user_of_login(token),
+                Some(header) if header.alg == login::ALGORITHM => {
+                    self.user_of_login(token).and_then(|name| self.known(&name))
+                }
                 Some(header) => match &self.issuer {
-                    Some(issuer) => issuer.user(token, &header, self.clock.now_micros()).await,
+                    Some(issuer) => {
+                        let caller = issuer.user(token, &header, self.clock.now_micros()).await;
+                        // Who runs the server has the last word about a user whom the file of users names.
+                        caller.map(|caller| self.known(caller.name()).unwrap_or(caller))
+                    }
                     None => None,
                 },
                 None => None,
             }
         };
-        let name =
-            name.ok_or_else(|| refused("the token is not valid, or no longer", "log in again, or send another"))?;
-        Ok(Caller::named(&name))
+        caller.ok_or_else(|| refused("the token is not valid, or no longer", "log in again, or send another"))
+    }
+
+    /// Returns a user of the file with role and attributes as they are now.
+    fn known(&self, name: &str) -> Option<Caller> {
+        self.users.as_ref()?.current().caller(name)
     }
 
     fn user_of_login(&self, token: &str) -> Option<String> {

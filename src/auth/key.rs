@@ -72,6 +72,11 @@ impl ServerKey {
         Ok(Self { bytes: random_bytes()? })
     }
 
+    /// Returns the key of masks that hash: servers that share this one give the same hashes.
+    pub fn of_masks(&self) -> hmac::Key {
+        self.derived("mask")
+    }
+
     /// Returns the key for one purpose.
     pub(super) fn derived(&self, purpose: &str) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, self.derived_bytes(purpose).as_ref())

@@ -18,6 +18,7 @@ mod throttle;
 pub mod users;
 pub mod watched;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use crate::domain::secret::Secret;
@@ -28,16 +29,28 @@ pub use key::ServerKey;
 /// The name of everyone where nobody has to log in.
 pub const ANONYMOUS: &str = "anonymous";
 
-/// Who calls. Cheap to clone.
+/// Who calls, and what is known of them. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     name: Arc<str>,
+    role: Option<Arc<str>>,
+    attributes: Arc<BTreeMap<String, String>>,
 }
 
 impl Caller {
     /// Returns the caller of a name that was proven.
     pub(crate) fn named(name: &str) -> Self {
-        Self { name: name.into() }
+        Self { name: name.into(), role: None, attributes: Arc::default() }
+    }
+
+    /// Returns the caller with a role and attributes, which are proven as the name is.
+    pub(crate) fn with(self, role: Option<&str>, attributes: BTreeMap<String, String>) -> Self {
+        Self { role: role.map(Into::into), attributes: Arc::new(attributes), ..self }
+    }
+
+    /// Returns a caller as whoever runs topline imagines one: what would this user see?
+    pub fn granted(name: &str, role: Option<&str>, attributes: BTreeMap<String, String>) -> Self {
+        Self::named(name).with(role, attributes)
     }
 
     /// Returns the caller of a server that asks nobody who they are.
@@ -48,6 +61,16 @@ impl Caller {
     /// Returns the name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns the role; `None` where nobody gave one.
+    pub fn role(&self) -> Option<&str> {
+        self.role.as_deref()
+    }
+
+    /// Returns the attributes by their names.
+    pub fn attributes(&self) -> &Arc<BTreeMap<String, String>> {
+        &self.attributes
     }
 }
 

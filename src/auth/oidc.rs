@@ -2,9 +2,12 @@
 
 mod keys;
 
+use std::collections::BTreeMap;
+
 use jsonwebtoken::{AlgorithmFamily, Header, Validation};
 use serde_json::{Map, Value};
 
+use super::Caller;
 use crate::config::OidcConfig;
 use crate::error::Result;
 use keys::PublishedKeys;
@@ -32,7 +35,7 @@ impl Issuer {
     }
 
     /// Returns the user whom a token names; `None` where it is not good. The log says why not.
-    pub(super) async fn user(&self, token: &str, header: &Header, now_micros: i64) -> Option<String> {
+    pub(super) async fn user(&self, token: &str, header: &Header, now_micros: i64) -> Option<Caller> {
         // A key that is published must never be taken for a secret.
         if header.alg.family() == AlgorithmFamily::Hmac {
             return None;
@@ -55,7 +58,11 @@ impl Issuer {
         if let Err(why) = &user {
             tracing::info!(why, issuer = self.config.issuer, "a token is refused");
         }
-        user.ok()
+        let attributes = self.config.attribute_claims.iter();
+        let attributes: BTreeMap<String, String> =
+            attributes.filter_map(|name| Some((name.clone(), claims.get(name)?.as_str()?.to_owned()))).collect();
+        let role = self.config.role_claim.as_ref().and_then(|claim| claims.get(claim)?.as_str());
+        Some(Caller::named(&user.ok()?).with(role, attributes))
     }
 
     fn user_of(&self, claims: &Map<String, Value>, now_micros: i64) -> Result<String, &'static str> {

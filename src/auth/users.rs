@@ -11,7 +11,7 @@ use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::random::random_bytes;
-use super::{ANONYMOUS, Secret, password, private_file};
+use super::{ANONYMOUS, Caller, Secret, password, private_file};
 use crate::domain::clock::Clock;
 use crate::domain::hash::sha256;
 use crate::domain::names::nearest;
@@ -48,6 +48,10 @@ pub struct Users {
 struct User {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     password: Option<Secret>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    attributes: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tokens: Vec<Token>,
 }
@@ -59,7 +63,7 @@ struct Token {
     created_at: String,
 }
 
-/// How a user may log in.
+/// How a user may log in, and what is known of them.
 #[derive(Debug)]
 pub struct UserListing<'a> {
     /// The name.
@@ -68,6 +72,10 @@ pub struct UserListing<'a> {
     pub has_password: bool,
     /// The tokens: what each is called by, and when it was made.
     pub tokens: Vec<(&'a str, &'a str)>,
+    /// The role.
+    pub role: Option<&'a str>,
+    /// The attributes by their names.
+    pub attributes: &'a BTreeMap<String, String>,
 }
 
 impl Users {
@@ -128,7 +136,17 @@ impl Users {
                 .with_hint(format!("change the password with: topline user password {name}")));
         }
         let password = password.map(password::hash_of).transpose()?;
-        self.users.insert(name.to_owned(), User { password, tokens: Vec::new() });
+        self.users.insert(name.to_owned(), User { password, ..User::default() });
+        Ok(())
+    }
+
+    /// Gives a user a role and attributes, in place of those that they had.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such user.
+    pub fn grant(&mut self, name: &str, role: Option<String>, attributes: BTreeMap<String, String>) -> Result<()> {
+        let user = self.user(name)?;
+        (user.role, user.attributes) = (role, attributes);
         Ok(())
     }
 
@@ -187,7 +205,15 @@ impl Users {
             name,
             has_password: user.password.is_some(),
             tokens: user.tokens.iter().map(|token| (token.id(), token.created_at.as_str())).collect(),
+            role: user.role.as_deref(),
+            attributes: &user.attributes,
         })
+    }
+
+    /// Returns a user as they call, with role and attributes; `None` where there is none of the name.
+    pub fn caller(&self, name: &str) -> Option<Caller> {
+        let user = self.users.get(name)?;
+        Some(Caller::named(name).with(user.role.as_deref(), user.attributes.clone()))
     }
 
     /// Returns the hash of a user's password.

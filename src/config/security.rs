@@ -14,7 +14,7 @@ pub(super) const TLS_KEYS: [&str; 4] = ["certificate", "key", "client_ca", "allo
 pub(super) const AUTH_KEYS: [&str; 3] = ["users", "signing_key", "token_hours"];
 
 /// The keys of `[oidc]`.
-pub(super) const OIDC_KEYS: [&str; 3] = ["issuer", "audience", "user_claim"];
+pub(super) const OIDC_KEYS: [&str; 5] = ["issuer", "audience", "user_claim", "role_claim", "attribute_claims"];
 
 /// How long the token of a login is good: a working day with its night, so that a tool left open asks each morning.
 const TOKEN_HOURS: u32 = 24;
@@ -82,6 +82,10 @@ pub struct OidcConfig {
     pub audience: String,
     /// The claim that names the user.
     pub user_claim: String,
+    /// The claim that names the user's role; `None` is no claim.
+    pub role_claim: Option<String>,
+    /// The claims that are attributes of the user.
+    pub attribute_claims: Vec<String>,
 }
 
 impl Reader {
@@ -139,6 +143,8 @@ impl Reader {
             Some(value) => self.text("[oidc] user_claim", value),
             None => Some(USER_CLAIM.to_owned()),
         };
+        let role_claim = keys.remove("role_claim").and_then(|value| self.text("[oidc] role_claim", value));
+        let attribute_claims = keys.remove("attribute_claims").map(|value| self.claims(&value)).unwrap_or_default();
         let issuer = issuer.filter(|issuer| {
             let is_good = Url::parse(issuer).is_ok_and(|url| is_private_url(&url) && url.query().is_none());
             if !is_good {
@@ -146,7 +152,21 @@ impl Reader {
             }
             is_good
         });
-        Some(OidcConfig { issuer: issuer?, audience: audience?, user_claim: user_claim? })
+        Some(OidcConfig { issuer: issuer?, audience: audience?, user_claim: user_claim?, role_claim, attribute_claims })
+    }
+
+    /// Reads a list of claims, which a variable has with commas between.
+    fn claims(&mut self, value: &Value) -> Vec<String> {
+        let claims: Option<Vec<String>> = match value {
+            Value::Array(claims) => claims.iter().map(|claim| claim.as_str().map(str::to_owned)).collect(),
+            Value::String(claims) => Some(claims.split(',').map(|claim| claim.trim().to_owned()).collect()),
+            _ => None,
+        };
+        claims.unwrap_or_else(|| {
+            let place = "[oidc] attribute_claims";
+            self.problem_at(place, format!("expected a list of texts, found {}", described(value)));
+            Vec::new()
+        })
     }
 
     fn refuse_unknown(&mut self, section: &str, keys: &Table, known: &[&str]) {

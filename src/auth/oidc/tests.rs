@@ -16,6 +16,15 @@ use super::*;
 const NOW: i64 = 1_780_000_000;
 const MICROS: i64 = 1_000_000;
 
+/// A configuration that reads the user alone.
+const NO_CLAIMS: OidcConfig = OidcConfig {
+    issuer: String::new(),
+    audience: String::new(),
+    user_claim: String::new(),
+    role_claim: None,
+    attribute_claims: Vec::new(),
+};
+
 /// An issuer on this machine, whose keys can be changed.
 struct Published {
     address: SocketAddr,
@@ -56,7 +65,8 @@ impl Published {
 
     fn client(&self) -> Issuer {
         let user_claim = "sub".to_owned();
-        Issuer::new(OidcConfig { issuer: self.issuer(), audience: "topline".to_owned(), user_claim }).expect("HTTP")
+        Issuer::new(OidcConfig { issuer: self.issuer(), audience: "topline".to_owned(), user_claim, ..NO_CLAIMS })
+            .expect("HTTP")
     }
 }
 
@@ -102,7 +112,7 @@ fn with(mut claims: Value, name: &str, value: Value) -> Value {
 
 async fn user_at(issuer: &Issuer, token: &str, seconds: i64) -> Option<String> {
     let header = jsonwebtoken::decode_header(token).expect("a header");
-    issuer.user(token, &header, seconds * MICROS).await
+    issuer.user(token, &header, seconds * MICROS).await.map(|caller| caller.name().to_owned())
 }
 
 async fn user(issuer: &Issuer, token: &str) -> Option<String> {
@@ -214,7 +224,12 @@ async fn an_issuer_of_another_name_is_not_believed() {
     let signer = Signer::new(Algorithm::ES256, "a");
     published.publish(&[&signer]);
     let user_claim = "sub".to_owned();
-    let config = OidcConfig { issuer: format!("{}/", published.issuer()), audience: "topline".to_owned(), user_claim };
+    let config = OidcConfig {
+        issuer: format!("{}/", published.issuer()),
+        audience: "topline".to_owned(),
+        user_claim,
+        ..NO_CLAIMS
+    };
     let issuer = Issuer::new(config).expect("HTTP");
     assert!(user(&issuer, &signer.sign(&claims(&issuer))).await.is_none());
 }
@@ -225,7 +240,7 @@ async fn a_mail_address_counts_once_it_is_verified() {
     let signer = Signer::new(Algorithm::ES256, "a");
     published.publish(&[&signer]);
     let user_claim = "email".to_owned();
-    let config = OidcConfig { issuer: published.issuer(), audience: "topline".to_owned(), user_claim };
+    let config = OidcConfig { issuer: published.issuer(), audience: "topline".to_owned(), user_claim, ..NO_CLAIMS };
     let issuer = Issuer::new(config).expect("HTTP");
     let named = with(claims(&issuer), "email", json!("ann@example.com"));
     let unverified = with(named.clone(), "email_verified", json!(false));
