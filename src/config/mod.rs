@@ -10,6 +10,7 @@ mod notify;
 mod overrides;
 mod quality;
 mod reader;
+mod roles;
 mod sandbox;
 mod security;
 pub mod settings;
@@ -28,6 +29,7 @@ pub use environment::Environment;
 pub use jobs::{JobConfig, JobMonths, Missed};
 pub use notify::{Address, ChannelConfig, Means, News};
 pub use quality::{NamePattern, QualityConfig, RequiredField};
+pub use roles::{FilterConfig, Mask, MaskConfig, Place, RoleConfig, SandboxRight, roles_of_file};
 pub use sandbox::{SandboxLimits, Warehouse};
 pub use security::{OidcConfig, SecurityConfig, TlsConfig, is_private_url};
 use settings::Settings;
@@ -114,6 +116,8 @@ pub struct Config {
     pub channels: BTreeMap<String, ChannelConfig>,
     /// What is decided about metrics, by their names; `win_rate:Demo` is a part of `win_rate`.
     pub metrics: BTreeMap<String, Decisions>,
+    /// Who may read what, by the role's name; none is everyone everything.
+    pub roles: BTreeMap<String, RoleConfig>,
     /// The folder laid over the built-in models.
     pub models: Option<PathBuf>,
     /// Which rules of schema `quality` are on, and what they are told.

@@ -48,7 +48,7 @@ pub(super) fn read(file: Option<&Path>, text: &str, environment: &Environment) -
     let (overrides, problems) = overrides::lay_over(&mut table, environment);
     let mut reader = Reader { origin, overrides, problems };
     let config = reader.config(file, table, environment);
-    match Error::list(ErrorKind::Config, "the configuration is wrong", reader.problems) {
+    match reader.fault() {
         Some(error) => Err(error),
         None => Ok(config),
     }
@@ -63,7 +63,7 @@ pub(super) struct Reader {
 pub(super) fn section_names() -> impl Iterator<Item = &'static str> {
     let of_settings = SETTINGS.iter().filter_map(|spec| spec.name.split_once('.')).map(|(section, _)| section);
     let mut names: Vec<_> = of_settings.chain(OTHER_KEYS.iter().map(|(section, _)| *section)).collect();
-    names.extend(["jobs", "metrics", "notify", "sources"]);
+    names.extend(["jobs", "metrics", "notify", "roles", "sources"]);
     names.dedup();
     names.into_iter()
 }
@@ -92,6 +92,16 @@ pub(super) fn is_text(section: &str, key: &str) -> bool {
 }
 
 impl Reader {
+    /// Returns the reader of a part of a file.
+    pub(super) fn of_file(origin: String) -> Self {
+        Self { origin, overrides: Overrides::default(), problems: Vec::new() }
+    }
+
+    /// Returns the error with every problem that was noted.
+    pub(super) fn fault(self) -> Option<Error> {
+        Error::list(ErrorKind::Config, "the configuration is wrong", self.problems)
+    }
+
     /// Notes what is wrong with a place of the file, or with the variable that overrides it.
     pub(super) fn problem_at(&mut self, place: &str, problem: impl Display) {
         self.problems.push(match self.overrides.variable(place) {
@@ -119,6 +129,7 @@ impl Reader {
             jobs: Vec::new(),
             channels: BTreeMap::new(),
             metrics: BTreeMap::new(),
+            roles: BTreeMap::new(),
             models: None,
             quality: QualityConfig::default(),
             warehouse: Warehouse::beside(&folder),
@@ -148,6 +159,7 @@ impl Reader {
             match section.as_str() {
                 "sources" => config.sources = self.sources(keys, &folder, file.is_none()),
                 "metrics" => config.metrics = self.metrics(keys),
+                "roles" => config.roles = self.roles(keys),
                 "notify" => config.channels = self.channels(keys, environment),
                 "tls" => self.tls(&mut config.security, keys, &folder),
                 "auth" => self.auth(&mut config.security, keys, &folder),
