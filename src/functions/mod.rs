@@ -6,6 +6,7 @@
 pub mod attribution;
 mod calendar;
 pub mod identity;
+pub mod masks;
 mod money;
 pub mod mrr;
 pub mod names;

@@ -1,7 +1,8 @@
 //! Where a session is and whose, as SQL asks for it: `current_database()`, `current_schema()`, `current_user`,
-//! `version()`.
+//! `user_attribute('NAME')`, `version()`.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
@@ -9,9 +10,23 @@ use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, Ex
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-/// Who asks, as DataFusion carries it to planning and execution.
-#[derive(Debug, Clone)]
-pub struct SessionUser(pub Arc<str>);
+/// Who asks, as DataFusion carries it to planning and execution. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionUser {
+    /// The name.
+    pub name: Arc<str>,
+    /// What else is known of the user, by name.
+    pub attributes: Arc<BTreeMap<String, String>>,
+    /// Whether the user sees what concerns other users.
+    pub is_admin: bool,
+}
+
+impl SessionUser {
+    /// Returns whoever runs topline, under a name.
+    pub fn owner(name: &str) -> Self {
+        Self { name: name.into(), attributes: Arc::default(), is_admin: true }
+    }
+}
 
 impl ConfigExtension for SessionUser {
     const PREFIX: &'static str = "topline_user";
@@ -42,9 +57,10 @@ impl ExtensionOptions for SessionUser {
 
 /// Returns the functions.
 pub(super) fn functions() -> Vec<ScalarUDF> {
-    [Name::Database, Name::Schema, Name::User, Name::Version]
-        .map(|name| ScalarUDF::from(NameFunction { name, signature: Signature::nullary(Volatility::Stable) }))
-        .into()
+    let names = [Name::Database, Name::Schema, Name::User, Name::Version]
+        .map(|name| ScalarUDF::from(NameFunction { name, signature: Signature::nullary(Volatility::Stable) }));
+    let attribute = AttributeFunction { signature: Signature::exact(vec![DataType::Utf8], Volatility::Stable) };
+    names.into_iter().chain([ScalarUDF::from(attribute)]).collect()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,7 +77,7 @@ impl Name {
         match self {
             Self::Database => Some(options.catalog.default_catalog.clone()),
             Self::Schema => Some(options.catalog.default_schema.clone()),
-            Self::User => options.extensions.get::<SessionUser>().map(|user| user.0.to_string()),
+            Self::User => options.extensions.get::<SessionUser>().map(|user| user.name.to_string()),
             Self::Version => Some(concat!("topline ", env!("CARGO_PKG_VERSION")).to_owned()),
         }
     }
@@ -94,5 +110,34 @@ impl ScalarUDFImpl for NameFunction {
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         Ok(ColumnarValue::Scalar(ScalarValue::Utf8(self.name.value(&arguments.config_options))))
+    }
+}
+
+/// `user_attribute(name)`: what is known of the user who asks; NULL where nothing of the name is.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct AttributeFunction {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for AttributeFunction {
+    fn name(&self) -> &str {
+        "user_attribute"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _kinds: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let Some(ColumnarValue::Scalar(name)) = arguments.args.first() else {
+            return plan_err!("user_attribute() takes the name of an attribute as a literal text");
+        };
+        let user = arguments.config_options.extensions.get::<SessionUser>();
+        let value = name.try_as_str().flatten().and_then(|name| user?.attributes.get(name).cloned());
+        Ok(ColumnarValue::Scalar(ScalarValue::Utf8(value)))
     }
 }

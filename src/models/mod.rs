@@ -119,6 +119,13 @@ impl ModelSet {
     }
 }
 
+impl FromIterator<Model> for ModelSet {
+    /// Returns the set of models that were checked.
+    fn from_iter<T: IntoIterator<Item = Model>>(models: T) -> Self {
+        Self { models: models.into_iter().map(|model| (model.id.clone(), model)).collect() }
+    }
+}
+
 /// Parses models, those that are repeated once they are, and notes what is wrong with them.
 ///
 /// Returns them with the names of those that are wrong.
