@@ -10,6 +10,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableProviderFilterPushDown, TableType, col, lit};
 use datafusion::physical_plan::ExecutionPlan;
 
+use super::access::wall::Wall;
 use super::native::{physical, without_qualifiers};
 use super::state::{Shared, with_settings};
 use crate::catalog::TableId;
@@ -49,8 +50,12 @@ impl TableFunctionImpl for AttributionFunction {
         let parameters = parameters(arguments.exprs()).map_err(|error| DataFusionError::External(Box::new(error)))?;
         let view = self.shared.upgrade().and_then(|shared| shared.known(&view()));
         let Some(view) = view else { return internal_err!("{NAME}() is called before its view is planned") };
+        let schema = view.schema();
+        if view.is::<Wall>() {
+            return Ok(Arc::new(Call { rows: Rows::BehindWall(view), schema, parameters }));
+        }
         let Some(plan) = view.get_logical_plan() else { return internal_err!("{NAME} is no view") };
-        Ok(Arc::new(Call { plan: plan.into_owned(), schema: view.schema(), parameters }))
+        Ok(Arc::new(Call { rows: Rows::OfPlan(plan.into_owned()), schema, parameters }))
     }
 }
 
@@ -122,10 +127,19 @@ fn shown(value: &ScalarValue) -> String {
     }
 }
 
-/// One call over the plan of the view.
+/// Where the rows of the view come from.
+#[derive(Debug)]
+enum Rows {
+    /// Its plan, which becomes part of the query's.
+    OfPlan(LogicalPlan),
+    /// The view, for those who may not look into it.
+    BehindWall(Arc<dyn TableProvider>),
+}
+
+/// One call over the view.
 #[derive(Debug)]
 struct Call {
-    plan: LogicalPlan,
+    rows: Rows,
     schema: SchemaRef,
     parameters: Parameters,
 }
@@ -141,6 +155,9 @@ impl TableProvider for Call {
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        if let Rows::BehindWall(view) = &self.rows {
+            return view.supports_filters_pushdown(filters);
+        }
         let of_filter = |filter: &&Expr| match filter.is_volatile() {
             true => TableProviderFilterPushDown::Unsupported,
             false => TableProviderFilterPushDown::Exact,
@@ -162,14 +179,22 @@ impl TableProvider for Call {
         for (name, value) in &self.parameters.settings {
             settings = settings.with(name, value).map_err(|error| DataFusionError::External(Box::new(error)))?;
         }
+        let state = with_settings(state, settings);
         let mut filters = filters.iter().cloned().map(without_qualifiers).collect::<Result<Vec<_>>>()?;
         filters.extend(self.parameters.model.as_ref().map(|model| col("model").eq(lit(model.clone()))));
+        let plan = match &self.rows {
+            Rows::OfPlan(plan) => plan,
+            Rows::BehindWall(view) => match view.downcast_ref::<Wall>() {
+                Some(wall) => return wall.rows(&state, projection, &filters).await,
+                None => return internal_err!("{NAME} is no view behind a wall"),
+            },
+        };
         let fields = self.schema.fields();
         let columns: Vec<&str> = match projection {
             Some(places) => places.iter().map(|place| fields[*place].name().as_str()).collect(),
             None => fields.iter().map(|field| field.name().as_str()).collect(),
         };
-        physical(&with_settings(state, settings), &self.plan, &filters, &columns).await
+        physical(&state, plan, &filters, &columns).await
     }
 }
 

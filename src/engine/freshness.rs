@@ -52,8 +52,9 @@ pub(super) async fn rows(shared: &Arc<Shared>, state: &dyn Session) -> Result<Ve
     let mut read: BTreeSet<(String, TableId)> = BTreeSet::new();
     for metric in shared.metrics() {
         let view = TableId { schema: SCHEMA.to_owned(), name: metric.view };
-        let closure = shared.models.closure([view]);
-        let tables = closure.into_iter().filter(|id| Contract::get().table(&id.schema, &id.name).is_some());
+        let closure = shared.whole_models().closure([view]);
+        let is_of_contract = |id: &TableId| Contract::get().table(&id.schema, &id.name).is_some();
+        let tables = closure.into_iter().filter(|id| is_of_contract(id) && shared.sees(id));
         read.extend(tables.map(|table| (metric.name.clone(), table)));
     }
     let mut known: BTreeMap<TableId, Newest> = BTreeMap::new();
@@ -78,12 +79,14 @@ async fn newest_of(shared: &Arc<Shared>, state: &dyn Session, id: &TableId) -> R
     let mut newest = Newest::default();
     // A contract table that models make has the files of all that they read.
     let mut footers = Vec::new();
-    for read in shared.models.closure([id.clone()]) {
+    for read in shared.whole_models().closure([id.clone()]) {
         if let Some(table) = shared.catalog.table(&read.schema, &read.name) {
             footers.extend(snapshot.footers(table).await?.iter().cloned());
         }
     }
-    if let Some(footer) = footers.iter().max_by_key(|footer| footer.file.meta.last_modified) {
+    // Files tell of all their rows, whoever may read some of them.
+    let is_plain = shared.is_plain(id);
+    if let Some(footer) = footers.iter().filter(|_| is_plain).max_by_key(|footer| footer.file.meta.last_modified) {
         newest.file = Some(footer.file.label.clone());
         newest.file_at = Some(footer.file.meta.last_modified.timestamp_micros());
     }
@@ -91,13 +94,17 @@ async fn newest_of(shared: &Arc<Shared>, state: &dyn Session, id: &TableId) -> R
     let Some((contract, column)) = contract.and_then(|table| Some((table, table.fact_column.as_ref()?))) else {
         return Ok(newest);
     };
+    if !shared.shows(id, column) {
+        return Ok(newest);
+    }
     newest.fact_column = Some(column.clone());
     if footers.is_empty() {
         return Ok(newest);
     }
     let settings = session_settings(state.config_options());
     let limit = Limit::of(&settings, contract, column);
-    let of_footers = if shared.models.get(id).is_none() { limit.newest_of_footers(&footers, column) } else { None };
+    let is_of_files = is_plain && shared.whole_models().get(id).is_none();
+    let of_footers = if is_of_files { limit.newest_of_footers(&footers, column) } else { None };
     newest.fact_at = match of_footers {
         Some(fact) => Some(fact),
         None => limit.newest_of_rows(shared, state, id, column).await?,

@@ -14,6 +14,16 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use super::Engine;
 use super::state::Shared;
+use crate::functions::names::SessionUser;
+
+/// Whom a table of `meta` is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Who may read `meta`: its rows are of the user who asks.
+    Everyone,
+    /// Of these, who may read all that is published, and administrators: its rows tell of all metrics at once.
+    OfAllThatIsPublished,
+}
 
 /// A table of `meta` that the engine reads without knowing what it is about: a trait, since its owner is above the engine.
 #[async_trait]
@@ -27,7 +37,12 @@ pub trait HandedTable: Debug + Send + Sync {
     /// Returns the columns.
     fn schema(&self) -> SchemaRef;
 
-    /// Returns the rows as they are now.
+    /// Returns whom the table is for, where roles are configured.
+    fn audience(&self) -> Audience {
+        Audience::OfAllThatIsPublished
+    }
+
+    /// Returns the rows as they are now; those that [`Engine::user`] may see, where the table is for everyone.
     ///
     /// # Errors
     /// Those of its owner.
@@ -60,13 +75,16 @@ impl TableProvider for HandedProvider {
 
     async fn scan(
         &self,
-        _state: &dyn Session,
+        state: &dyn Session,
         projection: Option<&Vec<usize>>,
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let Some(shared) = self.shared.upgrade() else { return internal_err!("the engine is gone") };
-        let rows = self.table.rows(&Engine { shared }).await;
+        let Some(user) = state.config_options().extensions.get::<SessionUser>() else {
+            return internal_err!("table \"meta.{}\" is scanned outside a query", self.table.name());
+        };
+        let rows = self.table.rows(&Engine::over(Arc::clone(shared.whole()), user.clone())).await;
         let rows = rows.map_err(|error| DataFusionError::External(Box::new(error)))?;
         Ok(MemorySourceConfig::try_new_exec(&[vec![rows]], self.table.schema(), projection.cloned())?)
     }

@@ -14,8 +14,10 @@ use datafusion::datasource::MemTable;
 use super::schemas::TopLevel;
 use super::state::Shared;
 use super::{CATALOG, Engine};
+use crate::auth::ANONYMOUS;
 use crate::catalog::TableId;
 use crate::error::Error;
+use crate::functions::names::SessionUser;
 
 /// The constraints: a row for each key.
 const CONSTRAINTS: &str = "table_constraints";
@@ -39,7 +41,7 @@ impl Information {
     /// Returns every key, with its columns in order: the tables' own, then those that refer to others.
     async fn keys(&self) -> Result<Vec<Key>> {
         let Some(shared) = self.shared.upgrade() else { return Ok(Vec::new()) };
-        let engine = Engine { shared };
+        let engine = Engine::over(shared, SessionUser::owner(ANONYMOUS));
         let tables = engine.tables().await.map_err(external)?;
         let own = tables.into_iter().filter(|table| !table.key.is_empty()).map(|table| Key {
             name: format!("{}_key", table.id.name),

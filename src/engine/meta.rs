@@ -1,5 +1,7 @@
 //! Schema `meta`: what topline knows of itself, as tables.
 
+mod columns;
+
 use std::sync::{Arc, Weak};
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
@@ -16,9 +18,7 @@ use super::freshness::Newest;
 use super::handed::HandedProvider;
 use super::published::{self, PublishedTable};
 use super::state::Shared;
-use super::wire_types::wire_schema;
 use crate::catalog::TableId;
-use crate::catalog::contract::{Contract, type_name};
 use crate::functions::settings::session_settings;
 use crate::metrics::parts::Measure;
 
@@ -41,7 +41,10 @@ const TABLES: [(&str, &str); 7] = [
     ("metrics", "A row for each metric: which view and column show it, who owns it, and which tables it misses."),
     ("models", "A row for each view, with the SQL that makes it."),
     ("settings", "A row for each setting with the value of this session and its bounds."),
-    ("sources", "A row for each source table: whether it is there, its files, rows and bytes."),
+    (
+        "sources",
+        "A row for each source table: whether it is there, its files, rows and bytes, NULL for a role that reads some rows.",
+    ),
 ];
 
 /// Returns the tables of `meta` with what a row is, in no order.
@@ -127,9 +130,9 @@ fn schema(name: &str) -> SchemaRef {
             text("table_schema", false),
             text("table_name", false),
             text("description", true),
-            count("files", false),
-            count("rows", false),
-            count("bytes", false),
+            count("files", true),
+            count("rows", true),
+            count("bytes", true),
             flag("is_there"),
             flag("is_contract"),
         ],
@@ -191,7 +194,7 @@ impl TableProvider for MetaTable {
             return datafusion::common::internal_err!("the engine is gone");
         };
         let columns = match self.name {
-            "columns" => columns(&shared).await?,
+            "columns" => columns::rows(&shared).await?,
             "freshness" => freshness(&shared, state).await?,
             "lineage" => lineage(&shared).await?,
             "metrics" => metrics(&shared),
@@ -318,8 +321,13 @@ async fn lineage(shared: &Arc<Shared>) -> Result<Vec<ArrayRef>> {
 }
 
 async fn sources(shared: &Shared) -> Result<Vec<ArrayRef>> {
-    let rows = shared.catalog.states().await.map_err(external)?;
-    let found = |count: fn(crate::catalog::Found) -> u64| counts(&rows, move |state| state.found.map_or(0, count));
+    let mut rows = shared.catalog.states().await.map_err(external)?;
+    rows.retain(|state| shared.sees(&state.id));
+    // Files tell of all their rows, whoever may read some of them.
+    let found = |count: fn(crate::catalog::Found) -> u64| {
+        let of = rows.iter().map(|state| shared.is_plain(&state.id).then(|| state.found.map_or(0, count)));
+        Arc::new(of.map(|count| i64::try_from(count?).ok()).collect::<Int64Array>()) as ArrayRef
+    };
     Ok(vec![
         texts(&rows, |state| state.id.schema.clone()),
         texts(&rows, |state| state.id.name.clone()),
@@ -330,64 +338,4 @@ async fn sources(shared: &Shared) -> Result<Vec<ArrayRef>> {
         flags(&rows, |state| state.found.is_some()),
         flags(&rows, |state| state.contract.is_some()),
     ])
-}
-
-struct ColumnRow {
-    table: TableId,
-    name: String,
-    data_type: String,
-    unit: Option<String>,
-    description: Option<String>,
-    position: u64,
-    is_nullable: bool,
-    is_key: bool,
-}
-
-async fn columns(shared: &Arc<Shared>) -> Result<Vec<ArrayRef>> {
-    shared.refresh().await.map_err(external)?;
-    let mut rows = Vec::new();
-    for schema in shared.schema_names() {
-        for name in shared.table_names(&schema) {
-            let id = TableId { schema: schema.clone(), name };
-            rows.extend(columns_of(shared, &id).await?);
-        }
-    }
-    Ok(vec![
-        texts(&rows, |row| row.table.schema.clone()),
-        texts(&rows, |row| row.table.name.clone()),
-        texts(&rows, |row| row.name.clone()),
-        texts(&rows, |row| row.data_type.clone()),
-        optional_texts(&rows, |row| row.unit.clone()),
-        optional_texts(&rows, |row| row.description.clone()),
-        counts(&rows, |row| row.position),
-        flags(&rows, |row| row.is_nullable),
-        flags(&rows, |row| row.is_key),
-    ])
-}
-
-async fn columns_of(shared: &Arc<Shared>, id: &TableId) -> Result<Vec<ColumnRow>> {
-    let provider = shared.provider(id).await.map_err(external)?;
-    let sidecar = shared.models.get(&published::described_by(id)).map(|model| &model.sidecar);
-    let contract = Contract::get().table(&id.schema, &id.name);
-    let schema = wire_schema(&provider.schema());
-    let rows = (1..).zip(schema.fields()).map(|(position, field)| {
-        let doc = sidecar.and_then(|sidecar| sidecar.columns.iter().find(|doc| doc.0 == *field.name()));
-        let of_contract = contract.and_then(|table| table.columns.iter().find(|column| column.name == *field.name()));
-        let key =
-            sidecar.map(|sidecar| &sidecar.key).filter(|key| !key.is_empty()).or(contract.map(|table| &table.key));
-        ColumnRow {
-            table: id.clone(),
-            name: field.name().clone(),
-            data_type: type_name(field.data_type()),
-            unit: doc.map(|doc| doc.1.unit().to_owned()),
-            description: doc
-                .map(|doc| doc.2.clone())
-                .or_else(|| of_contract.map(|column| column.description.clone()))
-                .or_else(|| published::own_column(id, field.name()).map(str::to_owned)),
-            position,
-            is_nullable: field.is_nullable(),
-            is_key: key.is_some_and(|key| key.contains(field.name())),
-        }
-    });
-    Ok(rows.collect())
 }

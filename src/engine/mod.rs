@@ -5,6 +5,7 @@
 //! answer, `laws` what must hold of the rows of views; `sandbox` is what users write,
 //! `published` the months that do not move. Knows nothing of protocols and terminals. Start at [`Engine::open`].
 
+mod access;
 mod attribution_function;
 mod branches;
 pub mod comparison;
@@ -44,14 +45,18 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
+use crate::auth::ANONYMOUS;
 use crate::catalog::contract::Contract;
 use crate::catalog::{Catalog, TableId, TableState};
 use crate::config::{Config, Connector, SourceConfig};
 use crate::domain::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::names::SessionUser;
 use crate::lake::Lake;
 use crate::metrics::{Metric, unknown_metrics};
 use crate::models::{MODELS_ARE_WRONG, ModelSet};
+use access::Roles;
+pub use access::report::{Access, TableAccess};
 pub use parts::Part;
 pub use references::Reference;
 pub use result::{QueryStream, RunStatistics};
@@ -85,6 +90,9 @@ pub const DEFAULT_SCHEMA: &str = "metrics";
 #[derive(Debug, Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
+    /// `None` in an engine that the engine itself makes for a look: it is no way to another user's.
+    roles: Option<Arc<Roles>>,
+    user: SessionUser,
 }
 
 /// Whether a name stands for files or for a query.
@@ -157,7 +165,8 @@ impl Engine {
         let sandbox = Sandbox::new(warehouse, config.sandbox);
         let shared = Shared::new(config, clock, catalog, models, sandbox, runtime);
         schemas::plan_custom_models(&shared).await?;
-        Ok(Self { shared })
+        let roles = Some(Arc::new(Roles::open(&shared).await?));
+        Ok(Self { shared, roles, user: SessionUser::owner(ANONYMOUS) })
     }
 
     /// Returns the configuration.
@@ -177,7 +186,7 @@ impl Engine {
 
     /// Returns a session with the configured settings.
     pub fn session(&self) -> Session {
-        Session::new(Arc::clone(&self.shared))
+        Session::new(Arc::clone(&self.shared), self.user.clone())
     }
 
     /// Returns the names of the schemas, in the order of their names.
@@ -254,6 +263,7 @@ impl Engine {
             of_model.or_else(of_contract).or_else(own).unwrap_or_default()
         };
         let column_descriptions = schema.fields().iter().map(|field| describe(field.name())).collect();
+        let key = if key.iter().all(|column| schema.column_with_name(column).is_some()) { key } else { Vec::new() };
         let is_view = self.shared.kind(id) == TableKind::View;
         Ok(TableListing { id: id.clone(), is_view, description, key, schema, column_descriptions })
     }

@@ -58,6 +58,9 @@ impl Engine {
             }
         }
         found.retain(|reference| there.contains(&reference.from) && there.contains(&reference.to));
+        found.retain(|Reference { from, column, to, key }| {
+            self.shared.shows(from, column) && self.shared.shows(to, key)
+        });
         found.sort();
         Ok(found)
     }

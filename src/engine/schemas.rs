@@ -11,12 +11,13 @@ use datafusion::datasource::ViewTable;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableType, cast, lit};
 use datafusion::scalar::ScalarValue;
 
+use super::access::Scope;
 use super::information::Information;
 use super::native::NativeTable;
 use super::published::PUBLISHED;
 use super::sandbox::SANDBOX;
 use super::state::Shared;
-use super::{CATALOG, TableKind, attribution_function, faults, gate, meta};
+use super::{CATALOG, TableKind, access, attribution_function, faults, gate, meta};
 use crate::catalog::TableId;
 use crate::catalog::contract::{Contract, ContractColumn, type_name};
 use crate::domain::names::nearest;
@@ -127,6 +128,21 @@ fn external(error: Error) -> DataFusionError {
 /// # Errors
 /// `Model` where a view does not plan or does not have the contract's columns.
 pub(super) async fn make(shared: &Arc<Shared>, id: &TableId) -> Result<Option<Arc<dyn TableProvider>>> {
+    match &shared.scope {
+        Scope::Whole => of_whole(shared, id).await,
+        Scope::Rows(sight) => match of_whole(shared, id).await? {
+            Some(provider) => Ok(Some(access::with_rows_of(shared, sight, id, provider)?)),
+            None => Ok(None),
+        },
+        Scope::Seen(seen) => seen.provider(shared, id).await,
+    }
+}
+
+/// Returns the provider of a table or view as it is for whoever may read everything.
+///
+/// # Errors
+/// As [`make`].
+async fn of_whole(shared: &Arc<Shared>, id: &TableId) -> Result<Option<Arc<dyn TableProvider>>> {
     if id.schema == SANDBOX {
         return shared.sandbox.provider(shared, &id.name).await;
     }

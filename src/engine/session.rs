@@ -18,12 +18,12 @@ use super::statement::Statement;
 use super::stop::Stop;
 use super::wire_types::WireTypes;
 use super::{DEFAULT_SCHEMA, attribution_function, faults, parameters, row_checks, table_functions};
-use crate::auth::ANONYMOUS;
 use crate::catalog::TableId;
 use crate::catalog::snapshot::Snapshot;
 use crate::config::settings::{SETTINGS, Settings};
 use crate::domain::names::nearest;
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::names::SessionUser;
 use crate::models::tables_of;
 
 /// A user's settings over the engine. Cheap to clone; two sessions do not see each other.
@@ -32,7 +32,7 @@ pub struct Session {
     pub(super) shared: Arc<Shared>,
     pub(super) settings: Settings,
     pub(super) schema: String,
-    user: Arc<str>,
+    user: SessionUser,
     wire_types: WireTypes,
     /// The files that all queries read; `None` is those that there are when a query is planned.
     files: Option<Arc<Snapshot>>,
@@ -54,27 +54,16 @@ pub enum Outcome {
 }
 
 impl Session {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, user: SessionUser) -> Self {
         let settings = shared.config.settings.clone();
         let schema = DEFAULT_SCHEMA.to_owned();
         let wire_types = WireTypes::default();
         let stand_ins = Arc::default();
         let scanned = Scanned::default();
-        let acceleration = match shared.config.warehouse.is_accelerating {
-            true => Acceleration::But(Arc::default()),
-            false => Acceleration::Off,
-        };
-        Self {
-            shared,
-            settings,
-            schema,
-            user: ANONYMOUS.into(),
-            wire_types,
-            files: None,
-            stand_ins,
-            acceleration,
-            scanned,
-        }
+        // What is published was computed of all rows, and what a role reads may be behind a wall.
+        let is_accelerating = shared.config.warehouse.is_accelerating && !shared.is_of_role();
+        let acceleration = if is_accelerating { Acceleration::But(Arc::default()) } else { Acceleration::Off };
+        Self { shared, settings, schema, user, wire_types, files: None, stand_ins, acceleration, scanned }
     }
 
     /// Returns the session with "now" read once, and the files listed once: all its queries look at the world of one
@@ -84,11 +73,6 @@ impl Session {
         self.files = Some(self.snapshot());
         self.acceleration = Acceleration::Off;
         self
-    }
-
-    /// Returns the session as that of a user, whom SQL knows as `current_user`.
-    pub fn of_user(self, name: &str) -> Self {
-        Self { user: name.into(), ..self }
     }
 
     /// Returns the files that a query reads.
@@ -215,7 +199,7 @@ impl Session {
         let (state, plan, reads) = match statement {
             Allowed::Query(statement) => {
                 let statement = parameters::with_numbered_parameters(*statement);
-                let statement = table_functions::expanded(&self.shared, statement)?;
+                let statement = table_functions::expanded(&self.shared, statement).await?;
                 let reads = tables_of(&statement, &self.schema).map_err(|fault| Error::new(ErrorKind::Query, fault))?;
                 let session = self.accelerated(&reads).await?;
                 let state = session.state();
@@ -246,11 +230,11 @@ impl Session {
     }
 
     pub(super) async fn read_files(&self) -> Result<()> {
-        row_checks::read_all(&self.shared, &self.state()).await
+        row_checks::read_all(self.shared.whole(), &self.state()).await
     }
 
     pub(super) async fn check_rows(&self, tables: Vec<TableId>) -> Result<()> {
-        row_checks::ensure(&self.shared, &self.state(), tables).await
+        row_checks::ensure(self.shared.whole(), &self.state(), tables).await
     }
 }
 

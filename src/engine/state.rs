@@ -17,6 +17,7 @@ use datafusion::prelude::SessionConfig;
 use object_store::ObjectStore;
 use url::Url;
 
+use super::access::Scope;
 use super::attribution_function::AttributionFunction;
 use super::branches::BranchesInTurn;
 use super::conditions::optimizer_rules;
@@ -82,18 +83,20 @@ pub(super) fn runtime(config: &Config) -> Result<Arc<RuntimeEnv>> {
         .map_err(faults::of_query)
 }
 
-/// What all queries share.
+/// What all queries share: of the whole, or of what a role sees of it.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) config: Config,
+    pub(super) config: Arc<Config>,
     pub(super) clock: Clock,
     pub(super) catalog: Arc<Catalog>,
-    pub(super) models: ModelSet,
-    pub(super) checked: Checked,
-    pub(super) sandbox: Sandbox,
-    pub(super) published: Published,
+    /// The models; of a role those that it sees.
+    pub(super) models: Arc<ModelSet>,
+    pub(super) checked: Arc<Checked>,
+    pub(super) sandbox: Arc<Sandbox>,
+    pub(super) published: Arc<Published>,
     /// Tables of `meta` whose rows are known above the engine.
-    pub(super) handed: RwLock<Vec<Arc<dyn HandedTable>>>,
+    pub(super) handed: Arc<RwLock<Vec<Arc<dyn HandedTable>>>>,
+    pub(super) scope: Scope,
     views: Mutex<HashMap<TableId, Arc<dyn TableProvider>>>,
     base: SessionState,
 }
@@ -128,10 +131,42 @@ impl Shared {
                 let _ = datafusion::execution::FunctionRegistry::register_udaf(&mut base, Arc::new(function));
             }
             base.register_udtf(attribution_function::NAME, Arc::new(AttributionFunction::new(Weak::clone(shared))));
-            let checked = Checked::open(config.warehouse.folder());
-            let (catalog, published) = (Arc::new(catalog), Published::open(sandbox.lake()));
-            let (handed, views) = (RwLock::default(), Mutex::default());
-            Self { config, clock, catalog, models, checked, sandbox, published, handed, views, base }
+            Self {
+                clock,
+                catalog: Arc::new(catalog),
+                models: Arc::new(models),
+                checked: Arc::new(Checked::open(config.warehouse.folder())),
+                published: Arc::new(Published::open(sandbox.lake())),
+                sandbox: Arc::new(sandbox),
+                handed: Arc::default(),
+                scope: Scope::Whole,
+                views: Mutex::default(),
+                base,
+                config: Arc::new(config),
+            }
+        })
+    }
+
+    /// Returns a part of the whole: the same files, settings and runtime, with a catalog of its own.
+    pub(super) fn part(whole: &Arc<Self>, scope: Scope, models: Arc<ModelSet>) -> Arc<Self> {
+        Arc::new_cyclic(|shared: &Weak<Self>| {
+            let mut base = SessionStateBuilder::new_from_existing(whole.base.clone())
+                .with_catalog_list(Arc::new(TopLevel::new(Weak::clone(shared))))
+                .build();
+            base.register_udtf(attribution_function::NAME, Arc::new(AttributionFunction::new(Weak::clone(shared))));
+            Self {
+                config: Arc::clone(&whole.config),
+                clock: whole.clock,
+                catalog: Arc::clone(&whole.catalog),
+                models,
+                checked: Arc::clone(&whole.checked),
+                sandbox: Arc::clone(&whole.sandbox),
+                published: Arc::clone(&whole.published),
+                handed: Arc::clone(&whole.handed),
+                scope,
+                views: Mutex::default(),
+                base,
+            }
         })
     }
 
@@ -146,13 +181,13 @@ impl Shared {
         &self,
         settings: &Settings,
         schema: &str,
-        user: &Arc<str>,
+        user: &SessionUser,
         snapshot: Arc<Snapshot>,
     ) -> SessionState {
         let now_micros = self.clock.now_micros();
         let mut config = self.base.config().clone().with_extension(snapshot).with_extension(Arc::new(Pin::default()));
         schema.clone_into(&mut config.options_mut().catalog.default_schema);
-        config.options_mut().extensions.insert(SessionUser(Arc::clone(user)));
+        config.options_mut().extensions.insert(user.clone());
         // Not built anew: that registers every function again, which took a quarter of a small query's time.
         let mut state = self.base.clone();
         *state.config_mut() = config;
@@ -172,7 +207,7 @@ impl Shared {
         let of_sources = self.catalog.tables().map(|table| table.id.schema.clone());
         let built_in = CONTRACT_SCHEMAS.iter().chain(&OWN_SCHEMAS).map(|name| (*name).to_owned());
         let names: BTreeSet<String> = of_models.chain(of_sources).chain(built_in).collect();
-        names.into_iter().collect()
+        names.into_iter().filter(|name| self.sees_schema(name)).collect()
     }
 
     /// Returns the error with a hint where one of these tables is in a schema that does not exist.
@@ -214,7 +249,8 @@ impl Shared {
             let own = of_models.chain(of_sources).chain(of_meta).chain(of_owners);
             own.chain(of_users.into_keys()).chain(of_ledger).collect()
         };
-        names.into_iter().collect()
+        let id = |name: &String| TableId { schema: schema.to_owned(), name: name.clone() };
+        names.into_iter().filter(|name| self.sees(&id(name))).collect()
     }
 
     fn handed_tables(&self) -> Vec<Arc<dyn HandedTable>> {
@@ -240,11 +276,12 @@ impl Shared {
         if id.schema == "meta" || self.models.get(id).is_some() { TableKind::View } else { TableKind::Base }
     }
 
-    /// Returns the contract tables that no source and no model has.
+    /// Returns the contract tables that no source and no model has, whoever asks.
     pub(super) fn missing_tables(&self) -> BTreeSet<String> {
+        let models = self.whole_models();
         self.catalog
             .tables()
-            .filter(|table| !table.is_there() && self.models.get(&table.id).is_none())
+            .filter(|table| !table.is_there() && models.get(&table.id).is_none())
             .map(|table| table.id.to_string())
             .collect()
     }
@@ -256,7 +293,7 @@ impl Shared {
 
     /// Returns the metrics with what the configuration decides about them.
     pub(super) fn metrics(&self) -> Vec<Metric> {
-        registry(&self.models, &self.config.metrics, &self.missing_tables())
+        self.seen_of(registry(&self.models, &self.config.metrics, &self.missing_tables()))
     }
 
     /// Returns a table or view; a view is planned when it is first asked for.

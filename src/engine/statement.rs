@@ -163,7 +163,9 @@ impl Statement {
     /// # Errors
     /// `Source` where a table breaks the contract.
     pub(super) async fn check_reads(&self) -> Result<()> {
-        row_checks::ensure(&self.shared, &self.state, self.reads.clone()).await
+        // What is checked is the whole: keys of some of the rows say nothing.
+        let checked = row_checks::ensure(self.shared.whole(), &self.state, self.reads.clone()).await;
+        checked.map_err(|error| self.shared.concealed(error))
     }
 
     /// Returns the plan that would run, after checking what it reads.

@@ -16,6 +16,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder};
 
+use super::access::wall::behind_walls;
 use crate::error::{Error, ErrorKind};
 
 /// What a query looks at to know that nobody waits for it. Cheap to clone; all clones are one.
@@ -45,7 +46,11 @@ impl Stop {
                 let join = NestedLoopJoinExecBuilder::from(join).with_filter(filter).build()?;
                 return Ok(Transformed::yes(Arc::new(join) as Arc<dyn ExecutionPlan>));
             }
-            Ok(Transformed::no(node))
+            // Its input is no child.
+            match behind_walls(&node, |inner| self.in_joins(inner))? {
+                Some(wall) => Ok(Transformed::yes(wall)),
+                None => Ok(Transformed::no(node)),
+            }
         })
         .data()
     }

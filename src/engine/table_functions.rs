@@ -4,6 +4,7 @@
 //! the settings of the session, and the rows of its sources are checked.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use datafusion::sql::parser::{ExplainStatement, Statement};
 use datafusion::sql::sqlparser::ast::{
@@ -30,22 +31,46 @@ const CALLS: [(&str, &str); 5] = [
 ///
 /// # Errors
 /// `Argument` with every problem of the arguments of a call at once.
-pub(super) fn expanded(shared: &Shared, statement: Statement) -> Result<Statement> {
+pub(super) async fn expanded(shared: &Arc<Shared>, statement: Statement) -> Result<Statement> {
+    let mut queries = Vec::new();
+    let expanded = with_queries(shared, statement, &mut queries)?;
+    if shared.is_of_role() {
+        for (metric, query) in queries {
+            let query = Statement::Statement(Box::new(ast::Statement::Query(query)));
+            // The reason would name what may not be read.
+            shared.base().statement_to_plan(query).await.map_err(|_| refused(&metric))?;
+        }
+    }
+    Ok(expanded)
+}
+
+/// Returns a statement with its calls replaced, and adds the query of each call that looks at records, with its metric.
+fn with_queries(
+    shared: &Arc<Shared>,
+    statement: Statement,
+    queries: &mut Vec<(String, Box<ast::Query>)>,
+) -> Result<Statement> {
     match statement {
-        Statement::Statement(mut inner) => match inner.visit(&mut Expansion { shared }) {
+        Statement::Statement(mut inner) => match inner.visit(&mut Expansion { shared, queries }) {
             ControlFlow::Continue(()) => Ok(Statement::Statement(inner)),
             ControlFlow::Break(error) => Err(error),
         },
         Statement::Explain(explain) => {
-            let inner = expanded(shared, *explain.statement)?;
+            let inner = with_queries(shared, *explain.statement, queries)?;
             Ok(Statement::Explain(ExplainStatement { statement: Box::new(inner), ..explain }))
         }
         other => Ok(other),
     }
 }
 
+fn refused(metric: &str) -> Error {
+    Error::new(ErrorKind::Refused, format!("the records of metric \"{metric}\" may not be read by this user"))
+        .with_hint("the metric itself may; ask whoever runs the server for the tables that it is made of")
+}
+
 struct Expansion<'shared> {
-    shared: &'shared Shared,
+    shared: &'shared Arc<Shared>,
+    queries: &'shared mut Vec<(String, Box<ast::Query>)>,
 }
 
 impl VisitorMut for Expansion<'_> {
@@ -61,6 +86,9 @@ impl VisitorMut for Expansion<'_> {
         let query = texts(&arguments.args, call).and_then(|texts| query_of(self.shared, function, &texts));
         match query {
             Ok(query) => {
+                if let Some(metric) = metric_of(&arguments.args).filter(|_| !function.starts_with(AS_OF)) {
+                    self.queries.push((metric, query.clone()));
+                }
                 let alias = alias.take().unwrap_or_else(|| alias_of(function));
                 *factor = TableFactor::Derived { lateral: false, subquery: query, alias: Some(alias), sample: None };
                 ControlFlow::Continue(())
@@ -69,6 +97,16 @@ impl VisitorMut for Expansion<'_> {
         }
     }
 }
+
+/// What the names of functions begin with that read what was published, and no records.
+const AS_OF: &str = "as_of_";
+
+fn metric_of(arguments: &[FunctionArg]) -> Option<String> {
+    text(arguments.first()?, TAKES_NO_NUMBER)?
+}
+
+/// The metric is a text.
+const TAKES_NO_NUMBER: bool = false;
 
 fn is_named(name: &ObjectName, function: &str) -> bool {
     name.to_string().eq_ignore_ascii_case(function)
@@ -105,10 +143,10 @@ fn text(argument: &FunctionArg, takes_number: bool) -> Option<Option<String>> {
     }
 }
 
-fn query_of(shared: &Shared, function: &str, arguments: &[Option<String>]) -> Result<Box<ast::Query>> {
+fn query_of(shared: &Arc<Shared>, function: &str, arguments: &[Option<String>]) -> Result<Box<ast::Query>> {
     let argument = |place: usize| arguments.get(place).and_then(Option::as_deref);
     let (name, second) = (argument(0).unwrap_or_default(), argument(1).unwrap_or_default());
-    if function.starts_with("as_of_") {
+    if function.starts_with(AS_OF) {
         return published(function, name, second);
     }
     let mut problems = Vec::new();
@@ -121,6 +159,10 @@ fn query_of(shared: &Shared, function: &str, arguments: &[Option<String>]) -> Re
     };
     let measure = match Measure::find(&shared.models, name) {
         Ok(measure) => measure,
+        // Seen as a metric, and not what it is made of.
+        Err(_) if Measure::find(shared.whole_models(), name).is_ok_and(|of| shared.sees(&of.model.id)) => {
+            return Err(refused(name));
+        }
         Err(problem) => {
             problems.insert(0, problem);
             return Err(of_problems(problems));

@@ -20,19 +20,20 @@ use super::planned::Planned;
 use super::query::{self, Announced, Opened};
 use super::running::{QueryId, Running};
 use super::{metadata, write};
+use crate::auth::Caller;
 use crate::auth::seal::Seal;
 use crate::engine::{Engine, Stop};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The calls of the protocol over an engine.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Calls {
-    /// The engine.
+    /// The engine; for a call, as its caller sees it.
     pub engine: Engine,
     /// What streams now.
     pub running: Arc<Running>,
     /// What was planned and is about to stream.
-    pub planned: Planned,
+    pub planned: Arc<Planned>,
     /// What seals all that clients keep.
     pub seal: Arc<Seal>,
 }
@@ -56,6 +57,14 @@ impl Calls {
     /// As [`Client::of_request`].
     pub(super) fn client<T>(&self, request: &Request<T>) -> Result<Client> {
         Client::of_request(request, &self.engine, &self.seal)
+    }
+
+    /// Returns the calls over what a caller sees. All that a call reads, it reads through these.
+    ///
+    /// # Errors
+    /// As [`Engine::as_user`].
+    pub(super) async fn of_caller(&self, caller: &Caller) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self { engine: self.engine.as_user(caller).await?, ..self.clone() }))
     }
 
     /// Returns what a client needs to fetch the answer to a command.
@@ -121,7 +130,9 @@ impl Calls {
             }
         };
         let id = query.id.unwrap_or_else(|| self.running.new_id());
-        let (engine, planned) = (self.engine.clone(), self.planned.take(id));
+        let engine = self.engine.clone();
+        // What was planned under another role is planned anew.
+        let planned = self.planned.take(id).filter(|statement| statement.is_of(&engine));
         let opening = futures::stream::once(async move { query::open(&engine, query, planned).await });
         // A write is done before its answer starts, and can be cancelled all the same.
         match self.running.track(id, opening.boxed()).next().await {
@@ -158,7 +169,7 @@ impl Calls {
                 write::update(&self.engine, query, all).await
             }
             Command::CommandStatementIngest(command) => {
-                let session = client.options.session(&self.engine)?.of_user(client.caller.name());
+                let session = client.options.session(&self.engine)?;
                 write::ingest(&session, command, all).await
             }
             command => Err(unsupported(&command)),

@@ -58,7 +58,7 @@ pub(super) async fn prepare(engine: &Engine, sql: String, client: &Client) -> Re
 /// # Errors
 /// `Query` or `Refused` where it does not plan, `Config` or `NotFound` where an option of its session is wrong.
 pub(super) async fn plan(engine: &Engine, query: &Query) -> Result<Statement> {
-    query.options.session(engine)?.of_user(query.caller.name()).prepare(&query.sql).await
+    query.options.session(engine)?.prepare(&query.sql).await
 }
 
 /// Returns the columns of a statement's result as clients see them everywhere: prepared, announced and streamed.

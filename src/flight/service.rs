@@ -22,7 +22,6 @@ use super::client::Client;
 use super::guard::{Door, caller_of};
 use super::messages::Message;
 use super::pace::{SILENCE_MAX, paced, patience_of};
-use super::planned::Planned;
 use super::running::Running;
 use super::status::{status_of, stopping};
 use super::workers::Workers;
@@ -51,7 +50,7 @@ impl Service {
     pub(super) fn new(engine: Engine, running: Arc<Running>, door: Door, seal: Seal) -> Result<Self> {
         let workers = Workers::start(engine.config().limits.threads)?;
         Ok(Self {
-            calls: Arc::new(Calls { engine, running, planned: Planned::default(), seal: Arc::new(seal) }),
+            calls: Arc::new(Calls { engine, running, planned: Arc::default(), seal: Arc::new(seal) }),
             workers,
             door,
         })
@@ -70,7 +69,8 @@ impl Service {
         let _running = self.calls.running.begin().ok_or_else(stopping)?;
         let client = self.calls.client(&request).map_err(|error| status_of(&error))?;
         let renewed = client.options.renewed(&client);
-        let work = call(Arc::clone(&self.calls), client, request.into_inner());
+        let calls = self.calls.of_caller(&client.caller).await.map_err(|error| status_of(&error))?;
+        let work = call(calls, client, request.into_inner());
         let mut response = Response::new(self.workers.run(work).await.map_err(|error| status_of(&error))?);
         if let Some(cookie) = renewed {
             response.metadata_mut().insert(SET_COOKIE, cookie);

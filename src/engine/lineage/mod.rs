@@ -67,6 +67,18 @@ struct Flow {
 /// # Errors
 /// `Model` where a view does not plan.
 pub(super) async fn edges(shared: &Arc<Shared>) -> Result<Vec<Edge>> {
+    // What a view is made of does not depend on who asks; a role sees the edges between what it sees.
+    let mut edges = edges_of_whole(shared.whole()).await?;
+    let is_shown = |table: &TableId, column: Option<&String>| {
+        shared.sees(table) && column.is_none_or(|column| shared.shows(table, column))
+    };
+    edges.retain(|edge| {
+        is_shown(&edge.table, edge.column.as_ref()) && is_shown(&edge.source, edge.source_column.as_ref())
+    });
+    Ok(edges)
+}
+
+async fn edges_of_whole(shared: &Arc<Shared>) -> Result<Vec<Edge>> {
     let mut walk = Walk::default();
     let mut edges = Vec::new();
     for id in in_order(shared) {

@@ -14,10 +14,12 @@ use super::entry::{State, WHOLE};
 use super::scope::Scope;
 use super::view::View;
 use super::{PUBLISHED, StandIn, StandIns};
+use crate::auth::ANONYMOUS;
 use crate::catalog::TableId;
 use crate::domain::month::Month;
 use crate::engine::{Engine, Session};
 use crate::error::Result;
+use crate::functions::names::SessionUser;
 use crate::lake::Part;
 use crate::metrics;
 
@@ -83,7 +85,7 @@ impl Accelerating<'_> {
         if published.covered.is_none() || self.state.has_pending(&id.name) {
             return Ok(None);
         }
-        let engine = Engine { shared: Arc::clone(&self.session.shared) };
+        let engine = Engine::over(Arc::clone(&self.session.shared), SessionUser::owner(ANONYMOUS));
         let view = View::of(&engine, &id.name).await?;
         let now = Observation::of(&engine, &self.session, &id.name).await?;
         let scope = Scope::since(published, (&engine, &self.session), &view, &now).await?;

@@ -89,6 +89,13 @@ impl Session {
     /// # Errors
     /// `Refused` with the reason.
     fn may_write(&self) -> Result<()> {
+        if !self.shared.may_write_sandbox() {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!("schema \"{SANDBOX}\" may not be written by this user"),
+            )
+            .with_hint("a role with sandbox = \"write\" may; ask whoever runs the server"));
+        }
         if self.shared.config.sandbox.is_writable {
             return Ok(());
         }

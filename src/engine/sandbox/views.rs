@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DataFusionError;
@@ -16,6 +16,7 @@ use datafusion::sql::parser::Statement;
 use super::Entry;
 use super::order::SANDBOX;
 use crate::catalog::TableId;
+use crate::engine::access::without_reason;
 use crate::engine::gate::{self, Allowed};
 use crate::engine::state::Shared;
 use crate::engine::{attribution_function, faults, table_functions};
@@ -56,7 +57,7 @@ impl View {
             return Err(Error::new(ErrorKind::Query, "the view reads itself")
                 .with_hint("look at the views that it reads: one of them reads it"));
         }
-        let statement = table_functions::expanded(shared, self.statement()?)?;
+        let statement = table_functions::expanded(shared, self.statement()?).await?;
         let plan = state(shared, &self.schema).statement_to_plan(statement).await.map_err(faults::of_query);
         let plan = plan.map_err(|error| shared.with_nearest_schema(error, &reads))?;
         gate::verify(&plan)?;
@@ -84,6 +85,12 @@ pub(super) async fn provider(
     // A view reads views: without the box the future would hold itself.
     match Box::pin(view.plan(shared, name)).await {
         Ok(plan) => Arc::new(ViewTable::new(plan, Some(view.sql.clone()))),
+        // The text may name what the reader does not see, and so may the columns that it had for its maker.
+        Err(error) if shared.is_of_role() => {
+            tracing::info!(view = name, error = error.message(), "a role does not see what a view reads");
+            let error = without_reason(&format!("view \"{SANDBOX}.{name}\""), &error);
+            Arc::new(BrokenView { columns: Arc::new(Schema::empty()), error })
+        }
         Err(error) => {
             let named = Error::new(error.kind(), format!("view \"{SANDBOX}.{name}\": {error}"));
             let error = match error.hint() {
