@@ -12,7 +12,7 @@ use clap_complete::Shell;
 
 use super::output::format::Format;
 use crate::domain::month::Month;
-pub(super) use access::{TokenArguments, TokenCommand, UserArguments, UserCommand};
+pub(super) use access::{AccessArguments, RightsArguments, TokenArguments, TokenCommand, UserArguments, UserCommand};
 pub(super) use jobs::{JobsArguments, JobsCommand};
 pub(super) use publishing::{CloseArguments, ExportArguments, MaterializeArguments, VacuumArguments, VerifyArguments};
 
@@ -98,6 +98,8 @@ pub(super) enum Command {
     User(UserArguments),
     /// Make, list and remove tokens by which programs log in
     Token(TokenArguments),
+    /// Show what a user of servers sees, and why
+    Access(AccessArguments),
     /// Print the completions of a shell
     Completion(CompletionArguments),
 }
@@ -168,6 +170,9 @@ pub(super) struct QueryArguments {
     /// File to write the rows to
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Run it as this user of servers would
+    #[arg(long = "as", value_name = "USER")]
+    pub user: Option<String>,
 }
 
 #[derive(Debug, Args)]

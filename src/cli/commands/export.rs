@@ -6,7 +6,7 @@ use crate::domain::names::is_identifier;
 /// Returns the query that an export is.
 pub(super) fn query(arguments: ExportArguments) -> QueryArguments {
     let sql = table(&arguments.what).map_or(arguments.what, |table| format!("select * from {table}"));
-    QueryArguments { sql: Some(sql), file: None, format: None, output: Some(arguments.to) }
+    QueryArguments { sql: Some(sql), file: None, format: None, output: Some(arguments.to), user: None }
 }
 
 /// Returns a table as SQL names it; `None` where the text is none.

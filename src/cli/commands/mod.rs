@@ -1,5 +1,6 @@
 //! A command in each file: arguments in, what it says out.
 
+pub(super) mod access;
 pub(super) mod check;
 pub(super) mod close;
 pub(super) mod completion;
@@ -43,6 +44,7 @@ pub(super) async fn run(command: Command, config: Result<Config>, terminal: Term
         Command::Tables(arguments) => tables::run(&open(config?).await?, &arguments, &terminal).await,
         Command::Describe(arguments) => describe::run(&open(config?).await?, &arguments, &terminal).await,
         Command::User(arguments) => user::run(config, arguments, &terminal),
+        Command::Access(arguments) => access::run(&open(config?).await?, &arguments, &terminal).await,
         Command::Token(arguments) => user::run_token(config, arguments, &terminal),
         Command::Materialize(arguments) => materialize::run(&open(config?).await?, &arguments, &terminal).await,
         Command::Jobs(arguments) => jobs::run(open(config?).await?, &arguments, &terminal).await,

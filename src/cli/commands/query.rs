@@ -41,6 +41,10 @@ pub(in crate::cli) async fn run(
     let is_seen = target.file.is_none() && target.format != Format::Table && terminal.out.is_terminal;
     let spinner = if is_seen { Spinner::hidden() } else { Spinner::start(terminal, "running") };
     let engine = super::open(config).await?;
+    let engine = match &arguments.user {
+        Some(name) => engine.as_user(&super::access::caller(&engine, name)?).await?,
+        None => engine,
+    };
     let rows = match engine.session().run(&sql).await? {
         Outcome::Rows(rows) => rows,
         Outcome::Written(rows) => {

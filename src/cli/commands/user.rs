@@ -1,5 +1,6 @@
 //! `topline user` and `topline token`: who may log in to a server.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal};
 use std::path::PathBuf;
 
@@ -23,6 +24,8 @@ struct UserEntry<'users> {
     name: &'users str,
     has_password: bool,
     tokens: usize,
+    role: Option<&'users str>,
+    attributes: &'users BTreeMap<String, String>,
 }
 
 /// A token as JSON has it.
@@ -44,10 +47,21 @@ pub(in crate::cli) fn run(
 ) -> Result<Ending, Stop> {
     let file = users_file(config, arguments.file)?;
     let said = match arguments.command {
-        UserCommand::Add { name, no_password } => {
+        UserCommand::Add { name, no_password, rights } => {
             let password = if no_password { None } else { Some(asked_password()?) };
-            Users::edit(&file, |users| users.add(&name, password.as_ref()))?;
+            Users::edit(&file, |users| {
+                users.add(&name, password.as_ref())?;
+                users.grant(&name, rights.role, rights.attributes.into_iter().collect())
+            })?;
             format!("user \"{name}\" is added to {}", file.display())
+        }
+        UserCommand::Grant { name, rights } => {
+            let role = rights.role.clone();
+            Users::edit(&file, |users| users.grant(&name, rights.role, rights.attributes.into_iter().collect()))?;
+            match role {
+                Some(role) => format!("user \"{name}\" has role \"{role}\" now"),
+                None => format!("user \"{name}\" has no role now"),
+            }
         }
         UserCommand::Password { name } => {
             let password = asked_password()?;
@@ -128,17 +142,22 @@ fn list(users: &Users, format: ListFormat, terminal: &Terminal) -> Result<String
             name: user.name,
             has_password: user.has_password,
             tokens: user.tokens.len(),
+            role: user.role,
+            attributes: user.attributes,
         });
         return document(&entries.collect::<Vec<_>>());
     }
-    let columns = [("user", Lean::Left), ("logs in by", Lean::Left)];
+    let columns = [("user", Lean::Left), ("role", Lean::Left), ("logs in by", Lean::Left)];
     let ways = |has_password: bool, tokens: usize| match (has_password, tokens) {
         (true, 0) => "password".to_owned(),
         (true, tokens) => format!("password, {}", counted(tokens as u64, "token")),
         (false, 0) => "nothing yet".to_owned(),
         (false, tokens) => counted(tokens as u64, "token"),
     };
-    let rows = users.listed().map(|user| vec![user.name.to_owned(), ways(user.has_password, user.tokens.len())]);
+    let rows = users.listed().map(|user| {
+        let ways = ways(user.has_password, user.tokens.len());
+        vec![user.name.to_owned(), user.role.unwrap_or_default().to_owned(), ways]
+    });
     Ok(listing(terminal, &columns, rows.collect(), Overflow::Cut))
 }
 

@@ -38,15 +38,15 @@ fn users_are_added_listed_changed_and_removed() {
     assert_eq!(said, "user \"ann\" is added to users.toml\n");
     desk.run(&["user", "add", "grafana", "--no-password"]).said();
     insta::assert_snapshot!(desk.run(&["user", "list"]).good(), @r"
-    user     logs in by
-    ann      password
-    grafana  nothing yet
+    user     role  logs in by
+    ann            password
+    grafana        nothing yet
     ");
     assert_eq!(
         desk.run(&["user", "list", "--format", "json"]).json(),
         serde_json::json!([
-            { "name": "ann", "has_password": true, "tokens": 0 },
-            { "name": "grafana", "has_password": false, "tokens": 0 },
+            { "name": "ann", "has_password": true, "tokens": 0, "role": null, "attributes": {} },
+            { "name": "grafana", "has_password": false, "tokens": 0, "role": null, "attributes": {} },
         ])
     );
     let before = std::fs::read_to_string(desk.path().join("users.toml")).expect("the file");
