@@ -20,6 +20,7 @@ mod parts;
 mod playbooks;
 mod project;
 mod publish;
+mod roles;
 mod rules;
 mod sandbox;
 mod server;
