@@ -21,6 +21,7 @@ use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, Environment};
+use crate::engine::STACK_BYTES;
 use crate::error::{Error, ErrorKind, Result};
 use arguments::{Arguments, Command};
 use signals::Signals;
@@ -30,10 +31,6 @@ use terminal::Terminal;
 /// What is logged when `TOPLINE_LOG` does not say. The library for Delta tables logs what it returns as errors too, such as
 /// that a table is not there before it is made.
 const LOG_DEFAULT: &str = "warn,buoyant_kernel=off";
-
-/// Stack of a worker thread: plans of nested views recurse deeper than the 2 MiB that threads have by themselves, and
-/// memory is taken only as far as the stack grows.
-const WORKER_STACK_BYTES: usize = 8 << 20;
 
 /// Runs the command that the arguments of the process name, and returns its exit code.
 pub fn main() -> ExitCode {
@@ -93,7 +90,7 @@ fn bug(cause: tokio::task::JoinError) -> Error {
 fn runtime(threads: usize) -> Result<Runtime> {
     Builder::new_multi_thread()
         .worker_threads(threads)
-        .thread_stack_size(WORKER_STACK_BYTES)
+        .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build()
         .map_err(|cause| Error::new(ErrorKind::Internal, "the threads cannot be started").with_source(cause))

@@ -26,6 +26,12 @@ pub(super) fn of_query(fault: DataFusionError) -> Error {
         Fault::ResourcesExhausted(_) => Error::new(ErrorKind::Limit, "the query needs more memory than it may use")
             .with_hint("ask for fewer rows or columns, or raise [limits] memory")
             .with_source(fault),
+        // What the engine does with a join that has no more memory: it begins a part anew, which it cannot.
+        Fault::ExecutionJoin(_) if text.contains("partition not used yet") => {
+            Error::new(ErrorKind::Limit, "the query needs more memory than it may use")
+                .with_hint("ask for fewer rows or columns, or raise [limits] memory")
+                .with_source(fault)
+        }
         Fault::SchemaError(schema, _) => of_schema(schema),
         Fault::Plan(_) => of_plan(&text),
         Fault::NotImplemented(_) => Error::new(ErrorKind::Query, in_one_line(&text)),

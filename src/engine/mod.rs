@@ -7,9 +7,11 @@
 
 mod access;
 mod attribution_function;
+mod bounds;
 mod branches;
 pub mod comparison;
 mod conditions;
+mod constants;
 mod databases;
 mod days;
 mod faults;
@@ -57,6 +59,7 @@ use crate::metrics::{Metric, unknown_metrics};
 use crate::models::{MODELS_ARE_WRONG, ModelSet};
 use access::Roles;
 pub use access::report::{Access, TableAccess};
+pub use bounds::STACK_BYTES;
 pub use parts::Part;
 pub use references::Reference;
 pub use result::{QueryStream, RunStatistics};

@@ -21,6 +21,7 @@ use super::access::Scope;
 use super::attribution_function::AttributionFunction;
 use super::branches::BranchesInTurn;
 use super::conditions::optimizer_rules;
+use super::constants::BoundedConstants;
 use super::handed::HandedTable;
 use super::memory::QueryMemory;
 use super::published::{PUBLISHED, Pin, Published};
@@ -36,6 +37,7 @@ use crate::config::{CONTRACT_SCHEMAS, Config};
 use crate::domain::clock::Clock;
 use crate::domain::names::nearest;
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::growth::{BoundedConcatenation, bounded};
 use crate::functions::names::SessionUser;
 use crate::functions::settings::SessionSettings;
 use crate::functions::{aggregate_functions, scalar_functions};
@@ -122,14 +124,19 @@ impl Shared {
                 .with_optimizer_rules(optimizer_rules())
                 .with_physical_optimizer_rule(Arc::new(BranchesInTurn))
                 .with_physical_optimizer_rule(Arc::new(YieldInJoins))
+                .with_physical_optimizer_rule(Arc::new(BoundedConstants))
                 .with_catalog_list(Arc::new(TopLevel::new(Weak::clone(shared))))
                 .build();
-            for function in scalar_functions() {
+            let memory = config.limits.memory_bytes;
+            let engines_own: Vec<_> = base.scalar_functions().values().filter_map(|own| bounded(own, memory)).collect();
+            for function in engines_own.into_iter().chain(scalar_functions()) {
                 let _ = datafusion::execution::FunctionRegistry::register_udf(&mut base, Arc::new(function));
             }
             for function in aggregate_functions() {
                 let _ = datafusion::execution::FunctionRegistry::register_udaf(&mut base, Arc::new(function));
             }
+            let concatenation = Arc::new(BoundedConcatenation::new(memory));
+            let _ = datafusion::execution::FunctionRegistry::register_function_rewrite(&mut base, concatenation);
             base.register_udtf(attribution_function::NAME, Arc::new(AttributionFunction::new(Weak::clone(shared))));
             Self {
                 clock,

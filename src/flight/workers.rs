@@ -9,6 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::engine::STACK_BYTES;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Messages that wait for a slow client: one that is sent and one that is ready, so that neither side idles.
@@ -29,6 +30,7 @@ impl Workers {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .thread_name("query")
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|cause| Error::new(ErrorKind::Internal, "no threads can be started").with_source(cause))?;

@@ -5,6 +5,7 @@
 
 pub mod attribution;
 mod calendar;
+pub mod growth;
 pub mod identity;
 pub mod masks;
 mod money;

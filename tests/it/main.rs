@@ -1,5 +1,6 @@
 //! The one integration binary: topline as its users meet it.
 
+mod abuse;
 mod auth;
 mod bad_input;
 mod changing_files;
