@@ -24,6 +24,16 @@ const TOKENS_MAX: usize = 120_000;
 /// The most operators of one expression: each makes it a level deeper, and so many fit the stack of a thread.
 const OPERATORS_MAX: usize = 2_000;
 
+/// The most brackets within each other: the parser takes a level of its own for each.
+const BRACKETS_MAX: usize = 50;
+
+/// The most words within each other that the parser tries in two ways: each doubles the time that it takes to find a
+/// mistake behind them.
+const TRIED_TWICE_MAX: usize = 14;
+
+/// The most queries within each other: planning takes three times as long for each that is an expression.
+const QUERIES_MAX: usize = 12;
+
 /// The most `union`, `intersect` and `except` of a text: so many are planned within seconds.
 const SET_OPERATIONS_MAX: usize = 300;
 
@@ -60,64 +70,44 @@ pub(super) fn check_text(sql: &str) -> Result<()> {
 /// # Errors
 /// `Limit`.
 pub(super) fn check_tokens(tokens: &[TokenWithSpan]) -> Result<()> {
-    let parts = tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).count();
+    let tokens = || tokens.iter().map(|token| &token.token).filter(|token| !matches!(token, Token::Whitespace(_)));
+    let parts = tokens().count();
     if parts > TOKENS_MAX {
         return Err(too_large("parts", parts, TOKENS_MAX, "load the values into a table of schema sandbox"));
     }
     let mut set_operations = 0;
-    // For each open bracket, the operators of the expression that stands in it now, and the most of one before.
-    let mut open = vec![(0, 0)];
-    for token in tokens {
-        match &token.token {
+    // What is open now, the outermost bracket first.
+    let mut open = vec![Bracket::default()];
+    for token in tokens() {
+        let own = open.len() - 1;
+        match token {
             Token::LParen | Token::LBracket => {
                 // A subscript is a step down too.
-                bump(&mut open, usize::from(token.token == Token::LBracket))?;
-                open.push((0, 0));
+                open[own].count(usize::from(*token == Token::LBracket))?;
+                let tried_twice = open[own].tried_twice();
+                open[own].run = 0;
+                open.push(Bracket { around: tried_twice, ..Bracket::default() });
+                if open.len() > BRACKETS_MAX {
+                    return Err(too_deep("brackets", BRACKETS_MAX));
+                }
             }
             Token::RParen | Token::RBracket => {
-                let (last, most) = open.pop().unwrap_or_default();
+                let inner = open.pop().map_or(0, |inner| inner.operators.max(inner.most));
                 if open.is_empty() {
-                    open.push((0, 0));
+                    open.push(Bracket::default());
                 }
-                bump(&mut open, last.max(most))?;
+                let own = open.len() - 1;
+                open[own].count(inner)?;
             }
-            Token::Comma | Token::SemiColon => begin(&mut open),
-            Token::Word(word) => match word.keyword {
-                Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT => {
-                    set_operations += 1;
-                    begin(&mut open);
-                }
-                Keyword::SELECT
-                | Keyword::FROM
-                | Keyword::WHERE
-                | Keyword::GROUP
-                | Keyword::HAVING
-                | Keyword::ORDER
-                | Keyword::WHEN
-                | Keyword::THEN
-                | Keyword::ELSE => begin(&mut open),
-                Keyword::AND
-                | Keyword::OR
-                | Keyword::XOR
-                | Keyword::NOT
-                | Keyword::IS
-                | Keyword::IN
-                | Keyword::LIKE
-                | Keyword::ILIKE
-                | Keyword::SIMILAR
-                | Keyword::RLIKE
-                | Keyword::REGEXP
-                | Keyword::BETWEEN
-                | Keyword::COLLATE
-                | Keyword::AT
-                | Keyword::DIV
-                | Keyword::OVERLAPS
-                | Keyword::CASE
-                | Keyword::JOIN => bump(&mut open, 1)?,
-                _ => {}
-            },
-            Token::Whitespace(_) | Token::Period | Token::Number(..) | Token::SingleQuotedString(_) | Token::EOF => {}
-            _ => bump(&mut open, 1)?,
+            Token::Comma | Token::SemiColon => open[own].begin(),
+            Token::Word(word) => {
+                let is_set_operation = matches!(word.keyword, Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT);
+                set_operations += usize::from(is_set_operation);
+                open[own].word(word.keyword)?;
+            }
+            Token::Number(..) | Token::SingleQuotedString(_) => open[own].run = 0,
+            Token::Period | Token::EOF => {}
+            _ => open[own].count(1)?,
         }
     }
     if set_operations > SET_OPERATIONS_MAX {
@@ -127,27 +117,83 @@ pub(super) fn check_tokens(tokens: &[TokenWithSpan]) -> Result<()> {
     Ok(())
 }
 
-/// Counts operators of the expression that is read now.
-fn bump(open: &mut [(usize, usize)], operators: usize) -> Result<()> {
-    let Some((count, _)) = open.last_mut() else { return Ok(()) };
-    *count += operators;
-    if *count > OPERATORS_MAX {
-        let hint = "write in (...) for a chain of or, or join a table of schema sandbox that has the values";
-        return Err(Error::new(
-            ErrorKind::Limit,
-            format!("an expression has more than the {OPERATORS_MAX} operators that are allowed"),
-        )
-        .with_hint(hint));
-    }
-    Ok(())
+/// What is read within a bracket.
+#[derive(Default)]
+struct Bracket {
+    /// Operators of the expression that is read now.
+    operators: usize,
+    /// The most operators of one before.
+    most: usize,
+    /// Words around it that the parser tries in two ways.
+    around: usize,
+    /// Such words that stand one behind the other right before what is read next.
+    run: usize,
+    /// Cases that are open.
+    cases: usize,
 }
 
-/// Begins another expression within the same bracket.
-fn begin(open: &mut [(usize, usize)]) {
-    if let Some((count, most)) = open.last_mut() {
-        *most = (*most).max(*count);
-        *count = 0;
+impl Bracket {
+    fn count(&mut self, operators: usize) -> Result<()> {
+        self.operators += operators;
+        if self.operators > OPERATORS_MAX {
+            let message = format!("an expression has more than the {OPERATORS_MAX} operators that are allowed");
+            let hint = "write in (...) for a chain of or, or join a table of schema sandbox that has the values";
+            return Err(Error::new(ErrorKind::Limit, message).with_hint(hint));
+        }
+        Ok(())
     }
+
+    /// Begins another expression.
+    fn begin(&mut self) {
+        self.most = self.most.max(self.operators);
+        (self.operators, self.run) = (0, 0);
+    }
+
+    fn tried_twice(&self) -> usize {
+        self.around + self.run + self.cases
+    }
+
+    fn word(&mut self, word: Keyword) -> Result<()> {
+        use Keyword as Word;
+        match word {
+            Word::UNION | Word::INTERSECT | Word::EXCEPT | Word::SELECT | Word::FROM | Word::WHERE | Word::GROUP => {
+                self.begin();
+            }
+            Word::HAVING | Word::ORDER | Word::WHEN | Word::THEN | Word::ELSE => self.begin(),
+            Word::END => self.cases = self.cases.saturating_sub(1),
+            Word::CASE => {
+                self.cases += 1;
+                self.count(1)?;
+            }
+            Word::NOT | Word::ARRAY | Word::CAST | Word::TRY_CAST | Word::SAFE_CAST | Word::CONVERT | Word::EXISTS => {
+                self.run += 1;
+                self.count(1)?;
+            }
+            Word::CEIL | Word::FLOOR | Word::POSITION | Word::SUBSTRING | Word::SUBSTR | Word::OVERLAY | Word::TRIM => {
+                self.run += 1;
+            }
+            Word::EXTRACT | Word::INTERVAL | Word::STRUCT | Word::MAP | Word::PRIOR => self.run += 1,
+            Word::AND | Word::OR | Word::XOR | Word::IS | Word::IN | Word::LIKE | Word::ILIKE | Word::SIMILAR => {
+                self.run = 0;
+                self.count(1)?;
+            }
+            Word::RLIKE | Word::REGEXP | Word::BETWEEN | Word::COLLATE | Word::AT | Word::DIV | Word::JOIN => {
+                self.run = 0;
+                self.count(1)?;
+            }
+            Word::OVERLAPS => self.count(1)?,
+            _ => self.run = 0,
+        }
+        if self.tried_twice() > TRIED_TWICE_MAX {
+            return Err(too_deep("not, case, cast, array and the like", TRIED_TWICE_MAX));
+        }
+        Ok(())
+    }
+}
+
+fn too_deep(what: &str, max: usize) -> Error {
+    Error::new(ErrorKind::Limit, format!("{what} are nested deeper than the {max} levels that are allowed"))
+        .with_hint("compute the inner steps in a with")
 }
 
 /// Refuses a statement that names too many tables.
@@ -161,7 +207,9 @@ pub(super) fn check_tables(statement: &Statement) -> Result<()> {
         _ => return Ok(()),
     };
     let mut counted = Tables { open: vec![Names::default()] };
-    let _ = inner.visit(&mut counted);
+    if inner.visit(&mut counted).is_break() {
+        return Err(too_deep("queries", QUERIES_MAX));
+    }
     let count = counted.open.first().map_or(0, |names| names.count);
     if count > TABLES_MAX {
         let what = "tables and queries, those of a with counted wherever they are read";
@@ -192,7 +240,8 @@ impl Visitor for Tables {
         let names = query.with.iter().flat_map(|with| &with.cte_tables);
         let wanted = names.map(|table| table.alias.name.value.to_lowercase()).collect();
         self.open.push(Names { wanted, known: Vec::new(), count: 1 });
-        ControlFlow::Continue(())
+        // The first is the statement's own.
+        if self.open.len() > QUERIES_MAX + 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
@@ -269,6 +318,30 @@ mod tests {
         assert_eq!(fault(&parts), "the SQL has 200005 parts, more than the 120000 that are allowed");
         let text = many(" ", SQL_BYTES_MAX + 1);
         assert_eq!(fault(&text), "the SQL has 1048577 bytes, more than the 1048576 that are allowed");
+    }
+
+    #[test]
+    fn what_is_nested_is_refused_before_the_parser_goes_down() {
+        let nested = |open: &str, close: &str, levels: usize| {
+            // With a mistake inside, for which the parser goes back.
+            format!("select {}1 x y{}", open.repeat(levels), close.repeat(levels))
+        };
+        assert_eq!(fault(&nested("(", ")", 60)), "brackets are nested deeper than the 50 levels that are allowed");
+        let twice = "not, case, cast, array and the like are nested deeper than the 14 levels that are allowed";
+        for (open, close) in [
+            ("not ", ""),
+            ("not (", ")"),
+            ("array[", "]"),
+            ("cast(", " as int)"),
+            ("case when true then ", " end"),
+            ("position(", " in 'x')"),
+            ("array[not case when ", " then 1 end]"),
+        ] {
+            assert_eq!(fault(&nested(open, close, 30)), twice, "{open}");
+            assert!(fault(&nested(open, close, 4)).starts_with("syntax error"), "{open}");
+        }
+        let queries = format!("select {}1{}", "(select ".repeat(20), ")".repeat(20));
+        assert_eq!(fault(&queries), "queries are nested deeper than the 12 levels that are allowed");
     }
 
     #[test]
