@@ -4,6 +4,7 @@
 //! code of the server; message and hint are for a person; the cause is for the log. Start at [`Error`].
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 /// What went wrong, in the terms of who can mend it.
@@ -27,6 +28,8 @@ pub enum ErrorKind {
     Refused,
     /// A limit of memory, time, rows or size was reached.
     Limit,
+    /// The server has too much to do right now; the same call may be answered in a moment.
+    Busy,
     /// The query was cancelled by the client.
     Cancelled,
     /// Reading or writing a file or an object store failed.
@@ -39,7 +42,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind, for tests that must cover all of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Config,
         Self::Source,
         Self::Model,
@@ -49,6 +52,7 @@ impl ErrorKind {
         Self::Unauthenticated,
         Self::Refused,
         Self::Limit,
+        Self::Busy,
         Self::Cancelled,
         Self::Storage,
         Self::Unsupported,
@@ -59,7 +63,7 @@ impl ErrorKind {
     /// that was being replaced is whole.
     pub fn is_transient(self) -> bool {
         match self {
-            Self::Storage | Self::Limit | Self::Source | Self::Cancelled => true,
+            Self::Storage | Self::Limit | Self::Busy | Self::Source | Self::Cancelled => true,
             Self::Config
             | Self::Model
             | Self::Query
@@ -84,6 +88,7 @@ impl ErrorKind {
             | Self::Unauthenticated
             | Self::Refused
             | Self::Limit
+            | Self::Busy
             | Self::Cancelled
             | Self::Storage
             | Self::Unsupported => 1,
@@ -101,6 +106,7 @@ pub struct Error {
     message: String,
     problems: Vec<String>,
     hint: Option<String>,
+    id: Option<String>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -110,7 +116,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Returns an error of a kind with a message: lower case, no full stop, the object's name in quotes.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), problems: Vec::new(), hint: None, source: None }
+        Self { kind, message: message.into(), problems: Vec::new(), hint: None, id: None, source: None }
     }
 
     /// Returns the error with a hint that says what to do.
@@ -123,6 +129,22 @@ impl Error {
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));
         self
+    }
+
+    /// Returns the error with an id that finds its causes in the log, where it is of a kind that has causes which its reader
+    /// must not see and has no id yet.
+    pub fn with_id(mut self) -> Self {
+        let hides = matches!(self.kind, ErrorKind::Internal | ErrorKind::Storage);
+        if hides && self.id.is_none() {
+            // Keyed at random each time, so that no two errors have one.
+            self.id = Some(format!("{:016x}", RandomState::new().hash_one(&self.message)));
+        }
+        self
+    }
+
+    /// Returns the id that finds the causes in the log, if it has one.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
     }
 
     /// Returns the error with the cause of another, for one that lists others.
@@ -197,7 +219,7 @@ mod tests {
         let transient: Vec<_> = ErrorKind::ALL.into_iter().filter(|kind| kind.is_transient()).collect();
         assert_eq!(
             transient,
-            [ErrorKind::Source, ErrorKind::Limit, ErrorKind::Cancelled, ErrorKind::Storage],
+            [ErrorKind::Source, ErrorKind::Limit, ErrorKind::Busy, ErrorKind::Cancelled, ErrorKind::Storage],
             "what the configuration or a model gets wrong stays wrong"
         );
     }

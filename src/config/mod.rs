@@ -6,6 +6,7 @@
 mod environment;
 mod governance;
 mod jobs;
+mod limits;
 mod notify;
 mod overrides;
 mod quality;
@@ -86,18 +87,62 @@ pub struct Limits {
     pub rows: Option<u64>,
     /// Threads that a query uses.
     pub threads: usize,
+    /// Memory of one query of a server.
+    pub memory_per_query_bytes: usize,
+    /// Bytes in memory after which a result is ended; `None` is no limit.
+    pub result_bytes: Option<u64>,
+    /// Large queries that a server runs at once.
+    pub queries: usize,
+    /// Those of them that are of one user.
+    pub queries_per_user: usize,
+    /// Queries that may wait for a place.
+    pub queue: usize,
+    /// Seconds that one waits.
+    pub queue_seconds: u64,
+    /// Disk for what does not fit the memory of all queries together, in bytes.
+    pub temporary_disk_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
+        // Enough for twenty million touches in memory, small enough for a laptop.
+        let memory_bytes = 4 << 30;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            // Enough for twenty million touches in memory, small enough for a laptop.
-            memory_bytes: 4 << 30,
+            memory_bytes,
             // Longer than any view needs at twenty million touches, shorter than a forgotten query may run.
             query_seconds: 900,
             rows: None,
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            threads,
+            memory_per_query_bytes: Self::memory_for_one(memory_bytes),
+            // Rows go out as they are made, so a long result costs no memory.
+            result_bytes: None,
+            queries: Self::queries_for(threads),
+            queries_per_user: Self::queries_for_one(Self::queries_for(threads)),
+            // A team's dashboards that all refresh at once.
+            queue: 256,
+            // As long as a person waits, and shorter than proxies do.
+            queue_seconds: 60,
+            // Several times the memory, and a part of a laptop's disk.
+            temporary_disk_bytes: 32 << 30,
         }
+    }
+}
+
+impl Limits {
+    /// Returns the memory of one query where it is not configured: half, so that one alone never takes all.
+    pub(super) fn memory_for_one(memory_bytes: usize) -> usize {
+        memory_bytes / 2
+    }
+
+    /// Returns the large queries at once where they are not configured: each can use all threads, and more only take turns.
+    pub(super) fn queries_for(threads: usize) -> usize {
+        threads.max(2)
+    }
+
+    /// Returns the large queries of one user where they are not configured: some places are left for others.
+    pub(super) fn queries_for_one(queries: usize) -> usize {
+        (queries - queries.div_ceil(4)).max(1)
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
+use super::limits::{LIMIT_KEYS, SIZE_KEYS};
 use super::overrides::{self, Overrides};
 use super::quality::{QUALITY_KEYS, QualityConfig};
 use super::sandbox::{SANDBOX_KEYS, SandboxLimits, Warehouse};
@@ -27,17 +28,11 @@ const OTHER_KEYS: [(&str, &[&str]); 9] = [
     ("tls", &TLS_KEYS),
     ("auth", &AUTH_KEYS),
     ("oidc", &OIDC_KEYS),
-    ("limits", &["memory", "query_seconds", "rows", "threads"]),
+    ("limits", &LIMIT_KEYS),
 ];
-
-/// The most threads that a query may use: more only costs memory.
-const THREADS_MAX: i64 = 256;
 
 /// The longest time to wait for calls at a stop: who waits longer would rather not stop.
 const GRACE_SECONDS_MAX: u64 = 3600;
-
-/// The least memory with which every operator can work at all.
-const MEMORY_MIN_BYTES: usize = 32 << 20;
 
 /// Reads a configuration; without a file it is the sample's.
 pub(super) fn read(file: Option<&Path>, text: &str, environment: &Environment) -> Result<Config> {
@@ -83,7 +78,7 @@ pub(super) fn is_text(section: &str, key: &str) -> bool {
     match Settings::default().get(&format!("{section}.{key}")) {
         Some(value) => !matches!(value, super::settings::Value::Integer(_) | super::settings::Value::Number(_)),
         None => match section {
-            "limits" => key == "memory",
+            "limits" => SIZE_KEYS.contains(&key),
             "auth" => key != "token_hours",
             "flight" => key != "grace_seconds",
             _ => true,
@@ -163,6 +158,7 @@ impl Reader {
                 "notify" => config.channels = self.channels(keys, environment),
                 "tls" => self.tls(&mut config.security, keys, &folder),
                 "auth" => self.auth(&mut config.security, keys, &folder),
+                "limits" => config.limits = self.limits(keys),
                 "oidc" => config.security.oidc = self.oidc(keys),
                 _ => {
                     for (key, value) in keys {
@@ -217,7 +213,6 @@ impl Reader {
                 }
             }
             ("quality", key) if QUALITY_KEYS.contains(&key) => self.quality(&mut config.quality, key, value),
-            ("limits", _) => self.limit(&mut config.limits, &place, key, &value),
             _ => self.setting(config, section, key, &value),
         }
     }
@@ -241,38 +236,6 @@ impl Reader {
             Err(fault) => {
                 let message = fault.message().trim_start_matches(&format!("setting \"{name}\": "));
                 self.problem_at(&place, message);
-            }
-        }
-    }
-
-    fn limit(&mut self, limits: &mut Limits, place: &str, key: &str, value: &Value) {
-        if key == "memory" {
-            let bytes = match value {
-                Value::Integer(bytes) => usize::try_from(*bytes).ok(),
-                Value::String(text) => parse_bytes(text),
-                _ => None,
-            };
-            match bytes.filter(|bytes| *bytes >= MEMORY_MIN_BYTES) {
-                Some(bytes) => limits.memory_bytes = bytes,
-                None => self.problem_at(
-                    place,
-                    format!("expected a size of at least 32 MB such as \"512 MB\", found {}", described(value)),
-                ),
-            }
-            return;
-        }
-        let highest = if key == "threads" { THREADS_MAX } else { i64::MAX };
-        let number = value
-            .as_integer()
-            .filter(|number| (1..=highest).contains(number))
-            .and_then(|number| u64::try_from(number).ok());
-        match (number, key) {
-            (Some(number), "query_seconds") => limits.query_seconds = number,
-            (Some(number), "rows") => limits.rows = Some(number),
-            (Some(number), _) => limits.threads = usize::try_from(number).unwrap_or(1),
-            (None, _) => {
-                let bound = if key == "threads" { format!("from 1 to {THREADS_MAX}") } else { "above 0".to_owned() };
-                self.problem_at(place, format!("expected a whole number {bound}, found {}", described(value)));
             }
         }
     }

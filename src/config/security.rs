@@ -169,7 +169,8 @@ impl Reader {
         })
     }
 
-    fn refuse_unknown(&mut self, section: &str, keys: &Table, known: &[&str]) {
+    /// Notes the keys of a section that it does not have.
+    pub(super) fn refuse_unknown(&mut self, section: &str, keys: &Table, known: &[&str]) {
         for key in keys.keys().filter(|key| !known.contains(&key.as_str())) {
             self.unknown("key", key, &format!(" in [{section}]"), known);
         }

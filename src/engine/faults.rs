@@ -23,9 +23,7 @@ pub(super) fn of_query(fault: DataFusionError) -> Error {
     }
     let text = in_sql_types(&in_lower_case(&plain(&fault)));
     match fault.find_root() {
-        Fault::ResourcesExhausted(_) => Error::new(ErrorKind::Limit, "the query needs more memory than it may use")
-            .with_hint("ask for fewer rows or columns, or raise [limits] memory")
-            .with_source(fault),
+        Fault::ResourcesExhausted(_) => of_resources(&text).with_source(fault),
         // What the engine does with a join that has no more memory: it begins a part anew, which it cannot.
         Fault::ExecutionJoin(_) if text.contains("partition not used yet") => {
             Error::new(ErrorKind::Limit, "the query needs more memory than it may use")
@@ -51,6 +49,23 @@ pub(super) fn of_query(fault: DataFusionError) -> Error {
         Fault::External(_) => Error::new(ErrorKind::Query, in_one_line(&text)).with_source(fault),
         _ => Error::new(ErrorKind::Internal, "the query failed inside topline").with_source(fault),
     }
+}
+
+/// Returns the error of a query that reached a limit of memory or disk, with the limit's name.
+fn of_resources(text: &str) -> Error {
+    let (what, limit) = if text.contains("disk space") || text.contains("max_temp_directory_size") {
+        ("the queries need more temporary disk than they may use", "temporary_disk")
+    } else if text.contains(super::memory::OF_ONE) {
+        ("the query needs more memory than one may use", "memory_per_query")
+    } else {
+        ("the query needs more memory than it may use", "memory")
+    };
+    Error::new(ErrorKind::Limit, what).with_hint(format!("ask for fewer rows or columns, or raise [limits] {limit}"))
+}
+
+/// Returns whether a query failed for want of memory.
+pub(super) fn is_of_memory(fault: &DataFusionError) -> bool {
+    matches!(fault.find_root(), Fault::ResourcesExhausted(text) if !text.contains("disk space"))
 }
 
 fn of_parquet(fault: DataFusionError) -> Error {

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 
 use super::sandbox::Order;
-use super::{bounds, faults, parameters};
+use super::{bounds, faults, kill, parameters};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The deepest nesting of expressions that is parsed; sqlparser's own guard against an overflow of the stack.
@@ -24,6 +24,8 @@ pub(super) enum Allowed {
     Set { name: String, value: String },
     /// One that writes to the sandbox.
     Write(Box<Order>),
+    /// `kill 'ID'`.
+    Kill(String),
     /// `show databases`, which BI tools ask for.
     ShowDatabases,
 }
@@ -42,6 +44,9 @@ pub(super) fn parse(sql: &str) -> Result<Vec<Allowed>> {
     let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location();
     let tokens = tokens.map_err(|fault| faults::of_query(ParserError::from(fault).into()))?;
     bounds::check_tokens(&tokens)?;
+    if let Some(id) = kill::wanted(&tokens)? {
+        return Ok(vec![Allowed::Kill(id)]);
+    }
     let statements = datafusion::sql::parser::DFParserBuilder::new(tokens)
         .with_dialect(&dialect)
         .with_recursion_limit(PARSE_DEPTH_MAX)

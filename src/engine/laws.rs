@@ -9,6 +9,7 @@ use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use futures::TryStreamExt;
 
+use super::result::Extent;
 use super::unique_keys::Verdict;
 use super::{Engine, Session, faults};
 use crate::catalog::TableId;
@@ -241,7 +242,7 @@ async fn broken_rows(session: &Session, law: &Law) -> Result<(u64, Vec<String>)>
     {
         return Ok((0, Vec::new()));
     }
-    let mut stream = session.prepare(&law.sql).await?.in_order()?.execute_up_to(None, None).await?;
+    let mut stream = session.prepare(&law.sql).await?.in_order()?.execute_up_to(Extent::default(), None).await?;
     let (mut rows, mut examples) = (0, Vec::new());
     while let Some(batch) = stream.try_next().await? {
         rows += batch.num_rows() as u64;

@@ -1,7 +1,8 @@
 //! The memory of all queries: shared freely while there is plenty, fairly when it runs short.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::common::{Result, resources_datafusion_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
@@ -103,11 +104,108 @@ impl MemoryPool for QueryMemory {
     }
 }
 
+/// How the error begins of a query that reaches the limit of one.
+pub(super) const OF_ONE: &str = "[limits] memory_per_query";
+
+/// The account of one query: what it takes of the memory of all, up to a limit of its own.
+#[derive(Debug)]
+pub(super) struct MemoryOfOne {
+    all: Arc<dyn MemoryPool>,
+    limit: usize,
+    taken: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+impl MemoryOfOne {
+    /// Returns the account of a query that may take so many bytes of the pool.
+    pub(super) fn new(all: Arc<dyn MemoryPool>, limit: usize) -> Self {
+        Self { all, limit, taken: AtomicUsize::new(0), peak: AtomicUsize::new(0) }
+    }
+
+    /// Returns the most bytes that it held.
+    pub(super) fn peak(&self) -> usize {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, bytes: usize) -> usize {
+        let taken = self.taken.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.peak.fetch_max(taken, Ordering::Relaxed);
+        taken
+    }
+}
+
+impl fmt::Display for MemoryOfOne {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} MB of {}", self.limit >> 20, self.all)
+    }
+}
+
+impl MemoryPool for MemoryOfOne {
+    fn name(&self) -> &str {
+        "memory of one query"
+    }
+
+    fn register(&self, consumer: &MemoryConsumer) {
+        self.all.register(consumer);
+    }
+
+    fn unregister(&self, consumer: &MemoryConsumer) {
+        self.all.unregister(consumer);
+    }
+
+    fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+        self.add(additional);
+        self.all.grow(reservation, additional);
+    }
+
+    fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
+        self.taken.fetch_sub(shrink, Ordering::Relaxed);
+        self.all.shrink(reservation, shrink);
+    }
+
+    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        let taken = self.taken.load(Ordering::Relaxed);
+        if taken + additional > self.limit {
+            return Err(resources_datafusion_err!(
+                "{OF_ONE}: {} asks for {additional} bytes more; {taken} of {} bytes are taken",
+                reservation.consumer().name(),
+                self.limit
+            ));
+        }
+        self.all.try_grow(reservation, additional)?;
+        self.add(additional);
+        Ok(())
+    }
+
+    fn reserved(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        MemoryLimit::Finite(self.limit)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
+
+    #[test]
+    fn a_query_has_a_limit_of_its_own_within_that_of_all() {
+        let all: Arc<dyn MemoryPool> = Arc::new(QueryMemory::new(1000));
+        let one = Arc::new(MemoryOfOne::new(Arc::clone(&all), 600));
+        let pool: Arc<dyn MemoryPool> = Arc::clone(&one) as _;
+        let (first, second) =
+            (MemoryConsumer::new("first").register(&pool), MemoryConsumer::new("second").register(&pool));
+        assert!(first.try_grow(500).is_ok());
+        assert!(second.try_grow(200).expect_err("it is more than one may have").to_string().contains(OF_ONE));
+        let other = MemoryConsumer::new("other").register(&all);
+        assert!(other.try_grow(450).is_ok());
+        let of_all = second.try_grow(90).expect_err("all together have no more").to_string();
+        assert!(!of_all.contains(OF_ONE), "{of_all}");
+        drop((first, second));
+        assert_eq!((one.reserved(), one.peak(), all.reserved()), (0, 500, 450));
+    }
 
     #[test]
     fn memory_is_free_until_it_runs_short_and_fair_then() {

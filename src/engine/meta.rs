@@ -17,13 +17,14 @@ use datafusion::physical_plan::ExecutionPlan;
 use super::freshness::Newest;
 use super::handed::HandedProvider;
 use super::published::{self, PublishedTable};
+use super::runs;
 use super::state::Shared;
 use crate::catalog::TableId;
 use crate::functions::settings::session_settings;
 use crate::metrics::parts::Measure;
 
 /// The tables with what a row is.
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 8] = [
     ("columns", "A row for each column of every table and view."),
     (
         "freshness",
@@ -40,6 +41,7 @@ const TABLES: [(&str, &str); 7] = [
     ),
     ("metrics", "A row for each metric: which view and column show it, who owns it, and which tables it misses."),
     ("models", "A row for each view, with the SQL that makes it."),
+    ("queries", runs::list::DESCRIPTION),
     ("settings", "A row for each setting with the value of this session and its bounds."),
     (
         "sources",
@@ -87,6 +89,7 @@ fn schema(name: &str) -> SchemaRef {
             flag("is_key"),
         ],
         "freshness" | "lineage" => return origin_schema(name),
+        "queries" => return runs::list::schema(),
         "published_months" => return published::months(),
         "runs" => return published::runs(),
         "metrics" => vec![
@@ -201,6 +204,7 @@ impl TableProvider for MetaTable {
             "models" => models(&shared),
             "published_months" => published::month_rows(&shared, state).await?,
             "runs" => published::run_rows(&shared, state).await?,
+            "queries" => runs::list::rows(&shared, state),
             "settings" => settings(state),
             _ => sources(&shared).await?,
         };

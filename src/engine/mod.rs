@@ -6,6 +6,7 @@
 //! `published` the months that do not move. Knows nothing of protocols and terminals. Start at [`Engine::open`].
 
 mod access;
+mod admission;
 mod attribution_function;
 mod bounds;
 mod branches;
@@ -19,6 +20,8 @@ mod freshness;
 mod gate;
 pub mod handed;
 mod information;
+mod kill;
+mod lanes;
 pub mod laws;
 mod lineage;
 mod memory;
@@ -30,6 +33,7 @@ pub mod published;
 mod references;
 mod result;
 mod row_checks;
+mod runs;
 mod sandbox;
 mod scanned;
 mod schemas;
@@ -59,15 +63,17 @@ use crate::metrics::{Metric, unknown_metrics};
 use crate::models::{MODELS_ARE_WRONG, ModelSet};
 use access::Roles;
 pub use access::report::{Access, TableAccess};
+pub use admission::Lane;
 pub use bounds::STACK_BYTES;
 pub use parts::Part;
 pub use references::Reference;
 pub use result::{QueryStream, RunStatistics};
+pub use runs::{DURATION_BOUNDS, Origin, Run, State, Totals};
 use sandbox::Sandbox;
 pub use sandbox::{Exists, Ingest, Missing, WriteTicket};
 pub use session::{Outcome, Session};
 use state::Shared;
-pub use statement::Statement;
+pub use statement::{Ready, Statement};
 pub use stop::Stop;
 pub use wire_types::{WireTypes, wire_schema};
 
@@ -185,6 +191,21 @@ impl Engine {
     /// Returns the memory that queries hold, in bytes.
     pub fn memory_in_use(&self) -> usize {
         self.shared.memory_in_use()
+    }
+
+    /// Returns the bytes of the temporary files of all queries.
+    pub fn temporary_disk_in_use(&self) -> u64 {
+        self.shared.base().runtime_env().disk_manager.used_disk_space()
+    }
+
+    /// Returns how many queries compute and how many wait, in a lane.
+    pub fn places(&self, lane: Lane) -> (usize, usize) {
+        self.shared.runs.admission.counts(lane)
+    }
+
+    /// Returns what the queries of the server that have ended came to.
+    pub fn totals(&self) -> &Totals {
+        self.shared.runs.totals()
     }
 
     /// Returns a session with the configured settings.

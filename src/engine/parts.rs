@@ -19,8 +19,8 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, StatisticsArgs, StatisticsContext};
 
 use super::faults;
-use super::result::QueryStream;
-use super::statement::Statement;
+use super::result::Extent;
+use super::statement::{Asked, Ready, Statement};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The fewest rows of a scan that is cut: fewer arrive in a blink through one connection.
@@ -47,7 +47,7 @@ impl Statement {
     /// `Query` where it does not plan.
     pub async fn parts(&self) -> Result<Vec<Part>> {
         let count = self.state.config().target_partitions();
-        if count < 2 || self.write.is_some() || self.shared.config.limits.rows.is_some() || !is_row_by_row(&self.plan) {
+        if count < 2 || self.write.is_some() || self.is_limited() || !is_row_by_row(&self.plan) {
             return Ok(Vec::new());
         }
         let plan = self.state.create_physical_plan(&self.plan).await.map_err(faults::of_query)?;
@@ -63,23 +63,30 @@ impl Statement {
         Ok((0..count).map(|number| Part { number, count, print }).collect())
     }
 
-    /// Checks what the query reads, and returns the rows of one part.
+    /// Checks what the query reads, and plans one part of it to its end.
     ///
     /// # Errors
-    /// As [`Statement::execute`], and `Source` where the files have changed since the result was cut.
-    pub async fn execute_part(self, part: Part) -> Result<QueryStream> {
-        let rows_max = self.shared.config.limits.rows;
-        self.stream(rows_max, |statement| async move {
-            statement.check_reads().await?;
-            let plan = statement.state.create_physical_plan(&statement.plan).await.map_err(faults::of_query)?;
-            let group = files_of(&plan).and_then(|groups| groups.get(part.number as usize)).cloned();
-            match group.filter(|_| print_of(&plan) == part.print) {
-                Some(group) => with_files(plan, &group),
-                None => Err(Error::new(ErrorKind::Source, "the files have changed since the query was cut into parts")
-                    .with_hint("run the query again")),
-            }
-        })
-        .await
+    /// As [`Statement::prepared`], and `Source` where the files have changed since the result was cut.
+    pub async fn part(self, part: Part) -> Result<Ready> {
+        let extent = self.extent();
+        self.ready(extent, Asked::Part(part)).await
+    }
+
+    pub(super) async fn part_plan(self, part: Part) -> Result<Arc<dyn ExecutionPlan>> {
+        self.check_reads().await?;
+        let plan = self.state.create_physical_plan(&self.plan).await.map_err(faults::of_query)?;
+        let group = files_of(&plan).and_then(|groups| groups.get(part.number as usize)).cloned();
+        match group.filter(|_| print_of(&plan) == part.print) {
+            Some(group) => with_files(plan, &group),
+            None => Err(Error::new(ErrorKind::Source, "the files have changed since the query was cut into parts")
+                .with_hint("run the query again")),
+        }
+    }
+
+    /// Returns whether the rows or bytes of a result are counted, which they can be in one place alone.
+    fn is_limited(&self) -> bool {
+        let Extent { rows_max, bytes_max } = self.extent();
+        rows_max.is_some() || bytes_max.is_some()
     }
 
     /// Returns whether the query says in which order its rows come.

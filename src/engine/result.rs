@@ -2,15 +2,16 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
-use futures::{Stream, StreamExt, TryStreamExt};
-use tokio::time::{Instant, Sleep};
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 
 use super::faults;
+use super::runs::Run;
 use super::scanned::Scanning;
 use super::wire_types::to_wire;
 use crate::error::{Error, ErrorKind, Result};
@@ -24,31 +25,51 @@ pub struct RunStatistics {
     pub bytes: u64,
 }
 
+/// Rows as the engine makes them, and what is read for them.
+pub(super) struct Making {
+    pub(super) rows: SendableRecordBatchStream,
+    /// Dropped after the rows, when all that was read is counted.
+    pub(super) scanning: Scanning,
+}
+
+/// How far the rows of a query may go.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Extent {
+    pub(super) rows_max: Option<u64>,
+    pub(super) bytes_max: Option<u64>,
+}
+
 /// The rows of a query. Dropping it cancels the query.
 pub struct QueryStream {
     schema: SchemaRef,
-    rows: SendableRecordBatchStream,
-    deadline: Pin<Box<Sleep>>,
-    seconds: u64,
-    rows_max: Option<u64>,
+    making: Making,
+    /// Ends with the reason for which the query is ended.
+    over: BoxFuture<'static, Error>,
+    /// Makes the rows in another way, which takes less memory.
+    otherwise: Option<BoxFuture<'static, Result<Making>>>,
+    is_otherwise: bool,
+    extent: Extent,
     statistics: RunStatistics,
+    run: Option<Arc<Run>>,
     is_done: bool,
-    /// Dropped after the rows, when all that was read is counted.
-    _scanning: Scanning,
 }
 
 impl QueryStream {
     pub(super) fn new(
         schema: SchemaRef,
-        rows: SendableRecordBatchStream,
-        deadline: Instant,
-        seconds: u64,
-        rows_max: Option<u64>,
-        scanning: Scanning,
+        making: Making,
+        over: BoxFuture<'static, Error>,
+        extent: Extent,
+        run: Option<Arc<Run>>,
     ) -> Self {
-        let deadline = Box::pin(tokio::time::sleep_until(deadline));
-        let (statistics, is_done) = (RunStatistics::default(), false);
-        Self { schema, rows, deadline, seconds, rows_max, statistics, is_done, _scanning: scanning }
+        let statistics = RunStatistics::default();
+        let (otherwise, is_otherwise, is_done) = (None, false, false);
+        Self { schema, making, over, otherwise, is_otherwise, extent, statistics, run, is_done }
+    }
+
+    /// Returns the rows with another way to make them, for where the first one needs too much memory.
+    pub(super) fn or_else(self, otherwise: BoxFuture<'static, Result<Making>>) -> Self {
+        Self { otherwise: Some(otherwise), ..self }
     }
 
     /// Returns the schema that every batch has.
@@ -71,13 +92,57 @@ impl QueryStream {
 
     fn take_in(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let batch = to_wire(batch, &self.schema)?;
-        self.statistics.rows += batch.num_rows() as u64;
-        self.statistics.bytes += batch.get_array_memory_size() as u64;
-        if let Some(rows_max) = self.rows_max.filter(|rows_max| self.statistics.rows > *rows_max) {
+        let (rows, bytes) = (batch.num_rows() as u64, batch.get_array_memory_size() as u64);
+        self.statistics.rows += rows;
+        self.statistics.bytes += bytes;
+        if let Some(rows_max) = self.extent.rows_max.filter(|rows_max| self.statistics.rows > *rows_max) {
             return Err(Error::new(ErrorKind::Limit, format!("the result has more than {rows_max} rows"))
                 .with_hint("add a limit or a filter, or raise [limits] rows"));
         }
+        if let Some(bytes_max) = self.extent.bytes_max.filter(|bytes_max| self.statistics.bytes > *bytes_max) {
+            return Err(Error::new(ErrorKind::Limit, format!("the result has more than {bytes_max} bytes"))
+                .with_hint("add a limit or a filter, or raise [limits] result_bytes"));
+        }
+        if let Some(run) = &self.run {
+            run.sent(rows, bytes);
+        }
         Ok(batch)
+    }
+
+    /// Returns the next rows as they are made, before limits are looked at.
+    fn poll_made(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+        loop {
+            if self.is_otherwise
+                && let Some(otherwise) = self.otherwise.as_mut()
+            {
+                match ready!(otherwise.poll_unpin(context)) {
+                    Ok(making) => (self.making, self.otherwise) = (making, None),
+                    Err(error) => return Poll::Ready(Some(Err(error))),
+                }
+            }
+            return match ready!(self.making.rows.poll_next_unpin(context)) {
+                Some(Err(fault)) => {
+                    // What went out already cannot be taken back.
+                    if self.statistics.rows == 0 && self.otherwise.is_some() && faults::is_of_memory(&fault) {
+                        self.is_otherwise = true;
+                        continue;
+                    }
+                    Poll::Ready(Some(Err(faults::of_query(fault))))
+                }
+                Some(Ok(batch)) => Poll::Ready(Some(self.take_in(&batch))),
+                None => Poll::Ready(None),
+            };
+        }
+    }
+
+    /// Writes down how the query ended.
+    fn end(&self, error: Option<&Error>) {
+        let Some(run) = &self.run else { return };
+        run.read(self.making.scanning.bytes());
+        match error {
+            Some(error) => run.failed(error),
+            None => run.done(),
+        }
     }
 }
 
@@ -97,18 +162,15 @@ impl Stream for QueryStream {
         if self.is_done {
             return Poll::Ready(None);
         }
-        if self.deadline.as_mut().poll(context).is_ready() {
-            self.is_done = true;
-            let seconds = self.seconds;
-            return Poll::Ready(Some(Err(deadline_error(seconds))));
-        }
-        let next = match self.rows.poll_next_unpin(context) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(None) => None,
-            Poll::Ready(Some(Err(fault))) => Some(Err(faults::of_query(fault))),
-            Poll::Ready(Some(Ok(batch))) => Some(self.take_in(&batch)),
+        let next = match self.over.poll_unpin(context) {
+            Poll::Ready(error) => Some(Err(error)),
+            Poll::Pending => ready!(self.poll_made(context)),
         };
+        let next = next.map(|next| next.map_err(Error::with_id));
         self.is_done = !matches!(next, Some(Ok(_)));
+        if self.is_done {
+            self.end(next.as_ref().and_then(|next| next.as_ref().err()));
+        }
         Poll::Ready(next)
     }
 }

@@ -30,9 +30,16 @@ pub(super) struct Scanning {
     total: Scanned,
 }
 
+impl Scanning {
+    /// Returns the bytes that the plan has read so far.
+    pub(super) fn bytes(&self) -> u64 {
+        bytes_of(self.plan.as_ref())
+    }
+}
+
 impl Drop for Scanning {
     fn drop(&mut self) {
-        self.total.0.fetch_add(bytes_of(self.plan.as_ref()), Ordering::Relaxed);
+        self.total.0.fetch_add(self.bytes(), Ordering::Relaxed);
     }
 }
 

@@ -1,6 +1,7 @@
 //! A session's settings, and the way of a text from SQL to a plan.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
@@ -17,7 +18,7 @@ use super::state::Shared;
 use super::statement::Statement;
 use super::stop::Stop;
 use super::wire_types::WireTypes;
-use super::{DEFAULT_SCHEMA, attribution_function, faults, parameters, row_checks, table_functions};
+use super::{DEFAULT_SCHEMA, attribution_function, faults, kill, parameters, row_checks, table_functions};
 use crate::catalog::TableId;
 use crate::catalog::snapshot::Snapshot;
 use crate::config::settings::{SETTINGS, Settings};
@@ -196,6 +197,7 @@ impl Session {
     }
 
     pub(super) async fn plan(&self, statement: Allowed) -> Result<Statement> {
+        let began = Instant::now();
         let (state, plan, reads) = match statement {
             Allowed::Query(statement) => {
                 let statement = parameters::with_numbered_parameters(*statement);
@@ -211,6 +213,7 @@ impl Session {
                 let reads = reads.into_iter().chain(called.then(attribution_function::view));
                 (state, plan, behind(&self.shared, reads).await?.into_iter().collect())
             }
+            Allowed::Kill(id) => (self.state(), kill::plan(&self.shared, id)?, Vec::new()),
             Allowed::ShowDatabases => (self.state(), databases()?, Vec::new()),
             Allowed::Write(order) => return Box::pin(self.plan_write(*order)).await,
             Allowed::Set { .. } => return Err(Error::new(ErrorKind::Internal, "set has no plan")),
@@ -226,6 +229,8 @@ impl Session {
             write: None,
             stop: Stop::default(),
             scanned: self.scanned.clone(),
+            planned: began.elapsed(),
+            run: None,
         })
     }
 

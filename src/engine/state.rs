@@ -8,6 +8,7 @@ use chrono::DateTime;
 use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
 use datafusion::config::ConfigOptions;
+use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -26,10 +27,12 @@ use super::handed::HandedTable;
 use super::memory::QueryMemory;
 use super::published::{PUBLISHED, Pin, Published};
 use super::row_checks::Checked;
+use super::runs::Runs;
 use super::sandbox::{SANDBOX, Sandbox};
 use super::schemas::{self, TopLevel};
 use super::yielding::YieldInJoins;
 use super::{CATALOG, DEFAULT_SCHEMA, TableKind, attribution_function, faults};
+use crate::auth::ANONYMOUS;
 use crate::catalog::snapshot::Snapshot;
 use crate::catalog::{Catalog, TableId};
 use crate::config::settings::Settings;
@@ -77,9 +80,11 @@ fn key(url: &Url) -> String {
 
 /// Returns the runtime of all queries: one memory pool, spill files, no object store yet.
 pub(super) fn runtime(config: &Config) -> Result<Arc<RuntimeEnv>> {
+    let disk = DiskManagerBuilder::default().with_max_temp_directory_size(config.limits.temporary_disk_bytes);
     let pool = TrackConsumersPool::new(QueryMemory::new(config.limits.memory_bytes), CONSUMERS_NAMED);
     RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(pool))
+        .with_disk_manager_builder(disk)
         .with_object_store_registry(Arc::new(ConfiguredStores::default()))
         .build_arc()
         .map_err(faults::of_query)
@@ -98,6 +103,8 @@ pub(super) struct Shared {
     pub(super) published: Arc<Published>,
     /// Tables of `meta` whose rows are known above the engine.
     pub(super) handed: Arc<RwLock<Vec<Arc<dyn HandedTable>>>>,
+    /// The queries of a server.
+    pub(super) runs: Arc<Runs>,
     pub(super) scope: Scope,
     views: Mutex<HashMap<TableId, Arc<dyn TableProvider>>>,
     base: SessionState,
@@ -138,8 +145,10 @@ impl Shared {
             let concatenation = Arc::new(BoundedConcatenation::new(memory));
             let _ = datafusion::execution::FunctionRegistry::register_function_rewrite(&mut base, concatenation);
             base.register_udtf(attribution_function::NAME, Arc::new(AttributionFunction::new(Weak::clone(shared))));
+            let runs = Runs::new(config.limits, clock, config.security.is_login_required());
             Self {
                 clock,
+                runs: Arc::new(runs),
                 catalog: Arc::new(catalog),
                 models: Arc::new(models),
                 checked: Arc::new(Checked::open(config.warehouse.folder())),
@@ -170,6 +179,7 @@ impl Shared {
                 sandbox: Arc::clone(&whole.sandbox),
                 published: Arc::clone(&whole.published),
                 handed: Arc::clone(&whole.handed),
+                runs: Arc::clone(&whole.runs),
                 scope,
                 views: Mutex::default(),
                 base,
@@ -180,6 +190,12 @@ impl Shared {
     /// Returns the memory that queries hold, in bytes.
     pub(super) fn memory_in_use(&self) -> usize {
         self.base.runtime_env().memory_pool.reserved()
+    }
+
+    /// Returns whose queries a user may see and end; `None` is everyone's.
+    pub(super) fn queries_of<'user>(&self, user: &'user str) -> Option<&'user str> {
+        let is_local = user == ANONYMOUS || !self.config.security.is_login_required();
+        if is_local { None } else { Some(user) }
     }
 
     /// Returns the state of one query: its settings, with `as_of` read once, the schema of names that have none, who

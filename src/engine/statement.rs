@@ -1,27 +1,34 @@
 //! A planned statement, and its way to rows.
 
-use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::ParamValues;
+use datafusion::common::tree_node::TreeNode;
+use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use tokio::time::Instant;
+use futures::FutureExt;
 
-use super::result::{QueryStream, deadline_error};
+use super::admission::{Lane, Patience};
+use super::parts::Part;
+use super::result::{Extent, Making, QueryStream, deadline_error};
+use super::runs::Run;
 use super::sandbox::Write;
 use super::scanned::Scanned;
 use super::state::Shared;
 use super::stop::Stop;
 use super::unique_keys::{self, Verdict};
 use super::wire_types::wire_schema;
-use super::{faults, parameters, row_checks};
+use super::{faults, lanes, parameters, row_checks};
+use crate::auth::ANONYMOUS;
 use crate::catalog::TableId;
 use crate::error::{Error, ErrorKind, Result};
+use crate::functions::names::SessionUser;
 
 /// A planned statement: a query, or a write to the sandbox.
 #[derive(Debug, Clone)]
@@ -34,6 +41,10 @@ pub struct Statement {
     pub(super) write: Option<Arc<Write>>,
     pub(super) stop: Stop,
     pub(super) scanned: Scanned,
+    /// How long planning took.
+    pub(super) planned: Duration,
+    /// What it is on a server; `None` where it runs alone.
+    pub(super) run: Option<Arc<Run>>,
 }
 
 impl Statement {
@@ -45,6 +56,14 @@ impl Statement {
     /// Returns what ends the query where dropping its rows would not be noticed.
     pub fn stop(&self) -> Stop {
         self.stop.clone()
+    }
+
+    /// Makes the statement, and the query that it writes the rows of, part of a run.
+    pub(super) fn goes_with(&mut self, run: &Arc<Run>) {
+        self.run = Some(Arc::clone(run));
+        if let Some(write) = &self.write {
+            self.write = Some(Arc::new(write.going_with(run)));
+        }
     }
 
     /// Returns the parameters in the order of their numbers; one whose type nothing tells is a text.
@@ -79,12 +98,13 @@ impl Statement {
         parameters::bind(&self.parameters()?, rows)
     }
 
-    /// Runs the query with one row of what [`Statement::bind`] gave.
+    /// Plans the query to its end with one row of what [`Statement::bind`] gave.
     ///
     /// # Errors
-    /// As [`Statement::execute`].
-    pub async fn execute_bound(self, rows: RecordBatch, row: usize) -> Result<QueryStream> {
-        self.execute(Some(parameters::values(&rows, row)?)).await
+    /// As [`Statement::prepared`].
+    pub async fn bound(self, rows: RecordBatch, row: usize) -> Result<Ready> {
+        let values = parameters::values(&rows, row)?;
+        self.prepared(Some(values)).await
     }
 
     /// Checks what the query reads, runs it, and returns its rows.
@@ -93,39 +113,88 @@ impl Statement {
     /// `Source` where a table breaks the contract, `Limit` where checking takes longer than a query may, and whatever
     /// planning gives.
     pub async fn execute(self, parameters: Option<ParamValues>) -> Result<QueryStream> {
-        let rows_max = self.shared.config.limits.rows;
-        self.execute_up_to(rows_max, parameters).await
+        let extent = self.extent();
+        self.ready(extent, Asked::Whole(parameters)).await?.rows().await
     }
 
-    /// Runs the query with a limit of its own to its rows.
+    /// Plans the query to its end, and says where it is to run.
+    ///
+    /// # Errors
+    /// As [`Statement::execute`], and `Busy` where the server has too much to do.
+    pub async fn prepared(self, parameters: Option<ParamValues>) -> Result<Ready> {
+        let extent = self.extent();
+        self.ready(extent, Asked::Whole(parameters)).await
+    }
+
+    /// Returns how far the rows of a client's query may go.
+    pub(super) fn extent(&self) -> Extent {
+        let limits = &self.shared.config.limits;
+        Extent { rows_max: limits.rows, bytes_max: limits.result_bytes }
+    }
+
+    /// Returns who asks.
+    pub(super) fn user(&self) -> Arc<str> {
+        let user = self.state.config_options().extensions.get::<SessionUser>();
+        user.map_or_else(|| ANONYMOUS.into(), |user| Arc::clone(&user.0))
+    }
+
+    /// Runs the query with limits of its own to its rows.
     ///
     /// # Errors
     /// As [`Statement::execute`].
-    pub(super) async fn execute_up_to(
-        self,
-        rows_max: Option<u64>,
-        parameters: Option<ParamValues>,
-    ) -> Result<QueryStream> {
-        self.stream(rows_max, |statement| statement.physical_plan(parameters)).await
+    pub(super) async fn execute_up_to(self, extent: Extent, parameters: Option<ParamValues>) -> Result<QueryStream> {
+        self.ready(extent, Asked::Whole(parameters)).await?.rows().await
     }
 
-    /// Runs a plan of the query within the limits of a query, and returns its rows.
+    /// Makes the plan of what is asked for. On a server that takes a place among the small queries.
     ///
     /// # Errors
-    /// `Limit` where making the plan takes longer than a query may, and whatever that gives.
-    pub(super) async fn stream<F>(self, rows_max: Option<u64>, plan: impl FnOnce(Self) -> F) -> Result<QueryStream>
-    where
-        F: Future<Output = Result<Arc<dyn ExecutionPlan>>>,
-    {
+    /// `Limit` where that takes longer than a query may, and whatever planning gives.
+    pub(super) async fn ready(self, extent: Extent, asked: Asked) -> Result<Ready> {
         let seconds = self.shared.config.limits.query_seconds;
-        let deadline = Instant::now() + Duration::from_secs(seconds);
-        let (schema, context, stop, scanned) =
-            (self.schema(), self.state.task_ctx(), self.stop(), self.scanned.clone());
-        let plan = tokio::time::timeout_at(deadline, plan(self)).await.map_err(|_| deadline_error(seconds))??;
-        let plan = stop.in_joins(plan).map_err(faults::of_query)?;
-        let scanning = scanned.guard(&plan);
+        if let Some(run) = &self.run {
+            run.enter(Lane::Quick, Patience::OfQueue).await?;
+        }
+        let began = Instant::now();
+        let plan = tokio::time::timeout(Duration::from_secs(seconds), self.clone().plan_of(asked.clone())).await;
+        let plan = plan.unwrap_or_else(|_| Err(deadline_error(seconds))).map_err(Error::with_id);
+        if let Some(run) = &self.run {
+            run.planned(began.elapsed());
+            if let Err(error) = &plan {
+                run.failed(error);
+            }
+        }
+        let plan = plan?;
+        let lane = lanes::lane_of(&plan);
+        Ok(Ready { statement: self, asked, plan, lane, extent })
+    }
+
+    async fn plan_of(self, asked: Asked) -> Result<Arc<dyn ExecutionPlan>> {
+        match asked {
+            Asked::Whole(parameters) => self.physical_plan(parameters).await,
+            Asked::Part(part) => self.part_plan(part).await,
+        }
+    }
+
+    /// Returns the query with joins that can put their rows on disk.
+    fn with_sorted_joins(mut self) -> Self {
+        let options = self.state.config_mut().options_mut();
+        options.optimizer.prefer_hash_join = false;
+        // With one partition the engine takes hash joins all the same.
+        options.execution.target_partitions = options.execution.target_partitions.max(2);
+        self
+    }
+
+    /// Starts a plan of the query.
+    fn start(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Making> {
+        let context = match &self.run {
+            Some(run) => Arc::new(TaskContext::from(&self.state).with_runtime(run.runtime())),
+            None => self.state.task_ctx(),
+        };
+        let plan = self.stop.in_joins(plan).map_err(faults::of_query)?;
+        let scanning = self.scanned.guard(&plan);
         let rows = execute_stream(plan, context).map_err(faults::of_query)?;
-        Ok(QueryStream::new(schema, rows, deadline, seconds, rows_max, scanning))
+        Ok(Making { rows, scanning })
     }
 
     /// Returns the query with its rows in the order of all their columns, but where it has an order of its own.
@@ -189,5 +258,62 @@ impl Statement {
             None => self.plan,
         };
         self.state.create_physical_plan(&plan).await.map_err(faults::of_query)
+    }
+}
+
+/// What is asked of a query.
+#[derive(Debug, Clone)]
+pub(super) enum Asked {
+    /// All rows, with these parameters.
+    Whole(Option<ParamValues>),
+    /// The rows of one part.
+    Part(Part),
+}
+
+/// A query that is planned to its end, and has not begun.
+#[derive(Debug)]
+pub struct Ready {
+    statement: Statement,
+    asked: Asked,
+    plan: Arc<dyn ExecutionPlan>,
+    lane: Lane,
+    extent: Extent,
+}
+
+impl Ready {
+    /// Returns where it is to run.
+    pub fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// Begins it once there is a place for it, and returns its rows. One whose joins need more memory than there is goes
+    /// on with joins that can put their rows on disk, unless rows went out already.
+    ///
+    /// # Errors
+    /// `Busy` where there is no place in time, and what starting the plan gives.
+    pub async fn rows(self) -> Result<QueryStream> {
+        let Self { statement, asked, plan, lane, extent } = self;
+        if let Some(run) = &statement.run {
+            run.enter(lane, Patience::OfQueue).await?;
+            run.running();
+        }
+        let seconds = statement.shared.config.limits.query_seconds;
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(seconds);
+        let over = match statement.run.clone() {
+            Some(run) => run.over(deadline, seconds).boxed(),
+            None => tokio::time::sleep_until(deadline).map(move |()| deadline_error(seconds)).boxed(),
+        };
+        let has_hash_join = plan.exists(|node| Ok(node.is::<HashJoinExec>())).is_ok_and(|found| found);
+        let making = statement.start(plan)?;
+        let rows = QueryStream::new(statement.schema(), making, over, extent, statement.run.clone());
+        if !has_hash_join {
+            return Ok(rows);
+        }
+        let sorted = statement.with_sorted_joins();
+        let otherwise = async move {
+            let plan = sorted.clone().plan_of(asked).await?;
+            sorted.start(plan)
+        };
+        Ok(rows.or_else(otherwise.boxed()))
     }
 }

@@ -19,10 +19,11 @@ use super::messages::{Message, empty_message, messages_of};
 use super::planned::Planned;
 use super::query::{self, Announced, Opened};
 use super::running::{QueryId, Running};
+use super::workers::Lanes;
 use super::{metadata, write};
 use crate::auth::Caller;
 use crate::auth::seal::Seal;
-use crate::engine::{Engine, Stop};
+use crate::engine::{Engine, Origin, Stop};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The calls of the protocol over an engine.
@@ -34,6 +35,8 @@ pub(super) struct Calls {
     pub running: Arc<Running>,
     /// What was planned and is about to stream.
     pub planned: Arc<Planned>,
+    /// Where queries compute.
+    pub lanes: Arc<Lanes>,
     /// What seals all that clients keep.
     pub seal: Arc<Seal>,
 }
@@ -130,10 +133,11 @@ impl Calls {
             }
         };
         let id = query.id.unwrap_or_else(|| self.running.new_id());
-        let engine = self.engine.clone();
+        let (engine, lanes) = (self.engine.clone(), Arc::clone(&self.lanes));
         // What was planned under another role is planned anew.
         let planned = self.planned.take(id).filter(|statement| statement.is_of(&engine));
-        let opening = futures::stream::once(async move { query::open(&engine, query, planned).await });
+        let origin = Origin { id: id.0, client: client.name.clone(), sql: query.sql.clone() };
+        let opening = futures::stream::once(async move { query::open(&engine, lanes, query, planned, origin).await });
         // A write is done before its answer starts, and can be cancelled all the same.
         match self.running.track(id, opening.boxed()).next().await {
             Some(opened) => {
@@ -162,11 +166,11 @@ impl Calls {
             }
             Command::CommandStatementUpdate(command) => {
                 refuse_transaction(command.transaction_id.as_ref())?;
-                write::update(&self.engine, Query::new(command.query, &client), all).await
+                write::update(&self.engine, Query::new(command.query, &client), all, self.new_origin(client)).await
             }
             Command::CommandPreparedStatementUpdate(command) => {
                 let query = Query::decode(command.prepared_statement_handle, &client)?;
-                write::update(&self.engine, query, all).await
+                write::update(&self.engine, query, all, self.new_origin(client)).await
             }
             Command::CommandStatementIngest(command) => {
                 let session = client.options.session(&self.engine)?;
@@ -174,6 +178,11 @@ impl Calls {
             }
             command => Err(unsupported(&command)),
         }
+    }
+
+    /// Returns what a call is that has no ticket; its text is added where it is known.
+    fn new_origin(&self, client: Client) -> Origin {
+        Origin { id: self.running.new_id().0, client: client.name, sql: String::new() }
     }
 
     /// Does an action.

@@ -21,8 +21,8 @@ pub(super) struct Client {
     pub caller: Caller,
     /// The options of its session.
     pub options: SessionOptions,
-    /// Whether its kind is known to read all endpoints of a result.
-    knows_parts: bool,
+    /// How it names itself.
+    pub name: String,
     seal: Arc<Seal>,
     clock: Clock,
 }
@@ -36,7 +36,7 @@ impl Client {
         let client = Self {
             caller: caller_of(request)?,
             options: SessionOptions::default(),
-            knows_parts: knows_parts(request.metadata()),
+            name: name_of(request.metadata()),
             seal: Arc::clone(seal),
             clock: engine.clock(),
         };
@@ -59,7 +59,12 @@ impl Client {
     /// # Errors
     /// `Config` where the option of the session is neither true nor false.
     pub(super) fn reads_parts(&self) -> Result<bool> {
-        Ok(self.options.reads_parts()?.unwrap_or(self.knows_parts))
+        Ok(self.options.reads_parts()?.unwrap_or_else(|| self.is_parts_reader()))
+    }
+
+    /// Returns whether its kind is known to read all endpoints of a result.
+    fn is_parts_reader(&self) -> bool {
+        PARTS_READERS.iter().any(|reader| self.name.contains(reader))
     }
 
     /// Returns seconds since 1970-01-01 UTC.
@@ -71,9 +76,12 @@ impl Client {
 /// How the clients name themselves that read all endpoints of a result: the drivers of ADBC and of JDBC.
 const PARTS_READERS: [&str; 2] = ["ADBC Flight SQL Driver", "grpc-java"];
 
-fn knows_parts(headers: &MetadataMap) -> bool {
+/// The longest name of a client that is kept, in bytes.
+const NAME_BYTES_MAX: usize = 200;
+
+fn name_of(headers: &MetadataMap) -> String {
     let name = headers.get("user-agent").and_then(|name| name.to_str().ok()).unwrap_or_default();
-    PARTS_READERS.iter().any(|reader| name.contains(reader))
+    name[..name.floor_char_boundary(NAME_BYTES_MAX)].to_owned()
 }
 
 #[cfg(test)]
@@ -84,7 +92,7 @@ impl Client {
         Self {
             caller: Caller::named(name),
             options: SessionOptions::default(),
-            knows_parts: false,
+            name: String::new(),
             seal: Arc::new(Seal::new(&key)),
             clock: Clock::Fixed(0),
         }

@@ -71,17 +71,32 @@ pub(super) fn messages_of(
     schema: &Schema,
     rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
 ) -> Result<impl Stream<Item = Result<Message>> + Send + 'static> {
+    let first = Ok(schema_message(schema));
+    Ok(futures::stream::once(std::future::ready(first)).chain(row_messages(schema, rows)?))
+}
+
+/// Returns the message with which a result begins.
+pub(super) fn schema_message(schema: &Schema) -> Message {
     let first = FlightData::from(SchemaAsIpc::new(schema, &IpcWriteOptions::default()));
-    let first = Message { header: first.data_header, body: Vec::new() };
+    Message { header: first.data_header, body: Vec::new() }
+}
+
+/// Returns the messages of a result behind the first one.
+///
+/// # Errors
+/// `Internal` where the schema cannot be encoded.
+pub(super) fn row_messages(
+    schema: &Schema,
+    rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
+) -> Result<impl Stream<Item = Result<Message>> + Send + 'static> {
     let mut encoder = Encoder::new(schema)?;
-    let batches = rows.flat_map(move |batch| {
+    Ok(rows.flat_map(move |batch| {
         let messages = match batch.and_then(|batch| encoder.encode(batch)) {
             Ok(messages) => messages.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         };
         futures::stream::iter(messages)
-    });
-    Ok(futures::stream::once(std::future::ready(Ok(first))).chain(batches))
+    }))
 }
 
 struct Encoder {

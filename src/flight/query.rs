@@ -1,5 +1,7 @@
 //! The way of a query: from a text to what a client needs to fetch it, and from a ticket to rows.
 
+use std::sync::Arc;
+
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::record_batch::RecordBatch;
@@ -15,11 +17,12 @@ use prost::Message as _;
 use super::client::Client;
 use super::columns;
 use super::handle::Query;
-use super::messages::{Message, encoded_schema, messages_of};
+use super::messages::{Message, encoded_schema, messages_of, row_messages, schema_message};
 use super::planned::Planned;
 use super::running::{QueryId, Running};
+use super::workers::Lanes;
 use super::write;
-use crate::engine::{Engine, Statement, Stop};
+use crate::engine::{Engine, Lane, Origin, Statement, Stop};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The most bytes of bound parameters: the handle with them stands twice in a FlightInfo, which must fit the 64 MiB
@@ -149,28 +152,55 @@ pub(super) struct Opened {
 ///
 /// # Errors
 /// As [`announce`]; what running it gives comes in the stream.
-pub(super) async fn open(engine: &Engine, query: Query, planned: Option<Statement>) -> Result<Opened> {
-    let statement = match planned {
+pub(super) async fn open(
+    engine: &Engine,
+    lanes: Arc<Lanes>,
+    query: Query,
+    planned: Option<Statement>,
+    origin: Origin,
+) -> Result<Opened> {
+    let mut statement = match planned {
         Some(statement) => statement,
         None => plan(engine, &query).await?,
     };
     check_bound(&statement, &query)?;
     let (schema, stop) = (schema_of(&statement), statement.stop());
+    let run = statement.begin(origin)?;
     if statement.is_write() {
-        let answer = write::of_ticket(statement, query).await?;
+        let answer = lanes.of(Lane::Heavy).run(write::of_ticket(statement, query)).await?;
         let messages = messages_of(&schema, futures::stream::iter([Ok(answer)]))?.boxed();
         return Ok(Opened { schema, messages, stop });
     }
-    let rows = match (query.parameters, query.part) {
-        (None, None) => futures::stream::once(statement.execute(None)).try_flatten().boxed(),
-        (None, Some(part)) => futures::stream::once(statement.execute_part(part)).try_flatten().boxed(),
-        (Some(parameters), _) => futures::stream::iter(0..parameters.num_rows())
-            .then(move |row| statement.clone().execute_bound(parameters.clone(), row))
-            .try_flatten()
-            .boxed(),
+    let columns = schema.clone();
+    let made = async move {
+        let (lane, rows) = rows_of(&lanes, statement, query).await?;
+        let messages = row_messages(&columns, rows)?.boxed();
+        Ok(lanes.of(lane).pump(messages, run))
     };
-    let messages = messages_of(&schema, rows)?.boxed();
+    // The columns go out at once, also where the rows have to wait.
+    let first = futures::stream::iter([Ok(schema_message(&schema))]);
+    let messages = first.chain(futures::stream::once(made).try_flatten()).boxed();
     Ok(Opened { schema, messages, stop })
+}
+
+type Rows = BoxStream<'static, Result<RecordBatch>>;
+
+/// Returns the rows of a query, which has not begun, and where it is to run.
+async fn rows_of(lanes: &Lanes, statement: Statement, query: Query) -> Result<(Lane, Rows)> {
+    let quick = lanes.of(Lane::Quick);
+    let ready = match (query.parameters, query.part) {
+        (None, None) => quick.run(statement.prepared(None)).await?,
+        (None, Some(part)) => quick.run(statement.part(part)).await?,
+        (Some(parameters), _) if parameters.num_rows() == 1 => quick.run(statement.bound(parameters, 0)).await?,
+        (Some(parameters), _) => {
+            let rows = futures::stream::iter(0..parameters.num_rows()).then(move |row| {
+                let ready = statement.clone().bound(parameters.clone(), row);
+                async move { ready.await?.rows().await }
+            });
+            return Ok((Lane::Heavy, rows.try_flatten().boxed()));
+        }
+    };
+    Ok((ready.lane(), futures::stream::once(ready.rows()).try_flatten().boxed()))
 }
 
 pub(super) fn check_bound(statement: &Statement, query: &Query) -> Result<()> {

@@ -24,9 +24,9 @@ use super::messages::Message;
 use super::pace::{SILENCE_MAX, paced, patience_of};
 use super::running::Running;
 use super::status::{status_of, stopping};
-use super::workers::Workers;
+use super::workers::Lanes;
 use crate::auth::seal::Seal;
-use crate::engine::Engine;
+use crate::engine::{Engine, Lane};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The header that changes what a client keeps of its session.
@@ -36,7 +36,6 @@ const SET_COOKIE: &str = "set-cookie";
 #[derive(Debug)]
 pub(super) struct Service {
     calls: Arc<Calls>,
-    workers: Workers,
     door: Door,
 }
 
@@ -48,17 +47,15 @@ impl Service {
     /// # Errors
     /// `Internal` where the machine gives no threads.
     pub(super) fn new(engine: Engine, running: Arc<Running>, door: Door, seal: Seal) -> Result<Self> {
-        let workers = Workers::start(engine.config().limits.threads)?;
-        Ok(Self {
-            calls: Arc::new(Calls { engine, running, planned: Arc::default(), seal: Arc::new(seal) }),
-            workers,
-            door,
-        })
+        let lanes = Arc::new(Lanes::start(engine.config().limits.threads)?);
+        let (planned, seal) = (Arc::default(), Arc::new(seal));
+        Ok(Self { calls: Arc::new(Calls { engine, running, planned, lanes, seal }), door })
     }
 
     /// Does a call with the options of its session; the answer renews these where it is time for it.
     async fn answer<R, T, F>(
         &self,
+        lane: Lane,
         request: Request<R>,
         call: impl FnOnce(Arc<Calls>, Client, R) -> F,
     ) -> Result<Response<T>, Status>
@@ -71,7 +68,7 @@ impl Service {
         let renewed = client.options.renewed(&client);
         let calls = self.calls.of_caller(&client.caller).await.map_err(|error| status_of(&error))?;
         let work = call(calls, client, request.into_inner());
-        let mut response = Response::new(self.workers.run(work).await.map_err(|error| status_of(&error))?);
+        let mut response = Response::new(self.calls.lanes.of(lane).run(work).await.map_err(|error| status_of(&error))?);
         if let Some(cookie) = renewed {
             response.metadata_mut().insert(SET_COOKIE, cookie);
         }
@@ -85,9 +82,10 @@ impl Service {
     pub(super) async fn download(&self, request: Request<Ticket>) -> Result<Response<Messages<Message>>, Status> {
         let running = self.calls.running.begin().ok_or_else(stopping)?;
         let patience = patience_of(request.metadata());
-        let found = self.answer(request, |calls, client, ticket| async move { calls.fetch(client, ticket).await });
+        let found =
+            self.answer(Lane::Quick, request, |calls, client, ticket| async move { calls.fetch(client, ticket).await });
         Ok(found.await?.map(|Download { id, filler, messages, stop }| {
-            let messages = self.calls.running.track(id, self.workers.pump(messages));
+            let messages = self.calls.running.track(id, messages);
             let paced = paced(messages.boxed(), filler, SILENCE_MAX, patience);
             // The call runs as long as its stream.
             running.until_the_end_of(paced, stop).boxed()
@@ -132,7 +130,12 @@ impl FlightService for Service {
     }
 
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<FlightInfo>, Status> {
-        self.answer(request, |calls, client, descriptor| async move { calls.info(client, descriptor).await }).await
+        self.answer(
+            Lane::Quick,
+            request,
+            |calls, client, descriptor| async move { calls.info(client, descriptor).await },
+        )
+        .await
     }
 
     /// Answers as GetFlightInfo does, and at once that there is nothing left to poll for: planning is quick, and the rest
@@ -143,7 +146,12 @@ impl FlightService for Service {
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
-        self.answer(request, |calls, client, descriptor| async move { calls.schema(client, descriptor).await }).await
+        self.answer(
+            Lane::Quick,
+            request,
+            |calls, client, descriptor| async move { calls.schema(client, descriptor).await },
+        )
+        .await
     }
 
     /// Answers in messages that are copied; the network is answered without that, by [`super::download`].
@@ -152,11 +160,16 @@ impl FlightService for Service {
     }
 
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
-        self.answer(request, |calls, client, messages| async move { Ok(one(calls.put(client, messages).await?)) }).await
+        self.answer(Lane::Heavy, request, |calls, client, messages| async move {
+            Ok(one(calls.put(client, messages).await?))
+        })
+        .await
     }
 
     async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
-        let done = self.answer(request, |calls, client, action| async move { calls.act(client, action).await }).await?;
+        let done = self
+            .answer(Lane::Quick, request, |calls, client, action| async move { calls.act(client, action).await })
+            .await?;
         let mut cookie = None;
         let mut response = done.map(|done| {
             cookie = done.cookie;

@@ -2,6 +2,7 @@
 //! answer, and a fault in one is an error of that one.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -9,11 +10,40 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::engine::STACK_BYTES;
+use crate::engine::{Lane, Run, STACK_BYTES};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Messages that wait for a slow client: one that is sent and one that is ready, so that neither side idles.
 const MESSAGES_WAITING_MAX: usize = 2;
+
+/// The threads of small queries and calls, and those of large queries: the system shares the processors among all of
+/// them, so that none of the small waits until a large one gives way.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    quick: Workers,
+    heavy: Workers,
+}
+
+impl Lanes {
+    /// Starts threads, so many for each lane.
+    ///
+    /// # Errors
+    /// `Internal` where the machine gives none.
+    pub(super) fn start(threads: usize) -> Result<Self> {
+        Ok(Self { quick: Workers::start(threads.max(QUICK_THREADS_MIN))?, heavy: Workers::start(threads)? })
+    }
+
+    /// Returns the threads of a lane.
+    pub(super) fn of(&self, lane: Lane) -> &Workers {
+        match lane {
+            Lane::Quick => &self.quick,
+            Lane::Heavy => &self.heavy,
+        }
+    }
+}
+
+/// Threads of small queries: one that takes its time does not keep the others waiting.
+const QUICK_THREADS_MIN: usize = 2;
 
 /// The threads. Dropping them ends what runs on them.
 #[derive(Debug)]
@@ -53,19 +83,14 @@ impl Workers {
         }
     }
 
-    /// Returns a stream whose items are made on the threads; dropping it ends the making.
+    /// Returns a stream whose items are made on the threads, as steps of a query; dropping it ends the making.
     pub(super) fn pump<T: Send + 'static>(
         &self,
-        mut items: BoxStream<'static, Result<T>>,
+        items: BoxStream<'static, Result<T>>,
+        run: Arc<Run>,
     ) -> BoxStream<'static, Result<T>> {
         let (sender, receiver) = mpsc::channel(MESSAGES_WAITING_MAX);
-        let tasks = self.spawn(async move {
-            while let Some(item) = items.next().await {
-                if sender.send(item).await.is_err() {
-                    break;
-                }
-            }
-        });
+        let tasks = self.spawn(pour(items, sender, run));
         let next = |(mut receiver, mut tasks): (mpsc::Receiver<Result<T>>, JoinSet<()>)| async move {
             if let Some(item) = receiver.recv().await {
                 return Some((item, (receiver, tasks)));
@@ -85,6 +110,31 @@ impl Workers {
             tasks.spawn_on(work, runtime.handle());
         }
         tasks
+    }
+}
+
+/// Makes items as a client takes them, until it is gone, an item is an error, or the query is ended.
+async fn pour<T>(mut items: BoxStream<'static, Result<T>>, sender: mpsc::Sender<Result<T>>, run: Arc<Run>) {
+    loop {
+        let item = match run.step(items.next()).await {
+            Ok(Some(item)) => item,
+            Ok(None) => return,
+            Err(error) => Err(error),
+        };
+        let (room, is_last) = (run.wait(sender.reserve()).await, item.is_err());
+        match room {
+            Ok(Ok(room)) => room.send(item),
+            Ok(Err(_)) => return,
+            Err(error) => {
+                // Its memory is free before the client, who may never come back, is told.
+                drop((items, run));
+                let _ = sender.send(Err(error)).await;
+                return;
+            }
+        }
+        if is_last {
+            return;
+        }
     }
 }
 
@@ -110,6 +160,8 @@ mod tests {
     use futures::TryStreamExt;
 
     use super::*;
+    use crate::config::{Config, Environment};
+    use crate::engine::{Engine, Origin};
 
     #[tokio::test]
     async fn a_panic_is_an_error_of_the_one_query() {
@@ -121,16 +173,25 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_that_panics_does_not_end_as_if_it_were_whole() {
-        let workers = Workers::start(1).expect("a thread");
+        let (workers, run) = (Workers::start(1).expect("a thread"), run().await);
         let items = futures::stream::iter(0..3).map(|item| if item < 2 { Ok(item) } else { panic!("a test's panic") });
-        let all: Result<Vec<i32>> = workers.pump(items.boxed()).try_collect().await;
+        let all: Result<Vec<i32>> = workers.pump(items.boxed(), run).try_collect().await;
         assert_eq!(all.expect_err("it panicked").kind(), ErrorKind::Internal);
     }
 
     #[tokio::test]
     async fn a_stream_arrives_in_order() {
-        let workers = Workers::start(2).expect("threads");
-        let all: Result<Vec<i32>> = workers.pump(futures::stream::iter(0..100).map(Ok).boxed()).try_collect().await;
+        let (workers, run) = (Workers::start(2).expect("threads"), run().await);
+        let all: Result<Vec<i32>> =
+            workers.pump(futures::stream::iter(0..100).map(Ok).boxed(), run).try_collect().await;
         assert_eq!(all.expect("no error"), (0..100).collect::<Vec<_>>());
+    }
+
+    async fn run() -> Arc<Run> {
+        let config = Config::sample(&Environment::default()).expect("the sample");
+        let engine = Engine::open(config).await.expect("it opens");
+        let mut statement = engine.session().prepare("select 1").await.expect("it plans");
+        let origin = Origin { id: 1, client: String::new(), sql: "select 1".to_owned() };
+        statement.begin(origin).expect("it begins")
     }
 }

@@ -1,6 +1,7 @@
 //! Statements that write, and rows that a client uploads: each carried out once for each call or ticket.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::Int64Array;
 use arrow::record_batch::RecordBatch;
@@ -10,12 +11,19 @@ use arrow_flight::sql::{CommandStatementIngest, DoPutUpdateResult, TableExistsOp
 use arrow_flight::{FlightData, PutResult};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use prost::Message;
+use tonic::Status;
 
 use super::actions::refuse_transaction;
 use super::handle::Query;
 use super::query::{check_bound, parameter_rows, plan};
-use crate::engine::{CATALOG, Engine, Exists, Ingest, Missing, Session, Statement};
+use crate::engine::{CATALOG, Engine, Exists, Ingest, Missing, Origin, Session, Statement};
 use crate::error::{Error, ErrorKind, Result};
+
+/// The longest silence of an upload: it has one of the few places for writers.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// Why one ends that is silent for longer.
+const SILENT: &str = "the upload was silent for a minute";
 
 /// Carries out a statement that came as an update, with the parameters that come behind it, all in one commit.
 ///
@@ -25,12 +33,14 @@ pub(super) async fn update(
     engine: &Engine,
     mut query: Query,
     messages: impl Stream<Item = Result<FlightData, FlightError>> + Send + 'static,
+    origin: Origin,
 ) -> Result<PutResult> {
-    let statement = plan(engine, &query).await?;
+    let mut statement = plan(engine, &query).await?;
     if let Some(rows) = parameter_rows(messages).await? {
         query.parameters = Some(statement.bind(&rows)?);
     }
     check_bound(&statement, &query)?;
+    let _run = statement.begin(Origin { sql: query.sql, ..origin })?;
     Ok(count(statement.write(None, query.parameters).await?))
 }
 
@@ -84,7 +94,9 @@ pub(super) async fn ingest(
     let ingest = Ingest { schema, table: command.table, missing, exists };
     // A descriptor can come alone, in a message that is none of the format.
     let with_content = messages.try_filter(|message| std::future::ready(!message.data_header.is_empty()));
-    let mut batches = FlightRecordBatchStream::new_from_flight_data(with_content);
+    let patient = tokio_stream::StreamExt::timeout(with_content, SILENCE_MAX);
+    let patient = patient.map(|message| message.unwrap_or_else(|_| Err(FlightError::from(Status::cancelled(SILENT)))));
+    let mut batches = FlightRecordBatchStream::new_from_flight_data(patient.boxed());
     let first = batches.try_next().await.map_err(unreadable)?;
     let Some(columns) = batches.schema().cloned() else {
         return Err(

@@ -16,6 +16,7 @@ mod http_source;
 mod jobs;
 mod labels;
 mod laws;
+mod limits;
 mod models;
 mod parts;
 mod playbooks;

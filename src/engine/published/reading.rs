@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlanBuilder, ident};
@@ -9,6 +10,7 @@ use datafusion::logical_expr::{LogicalPlanBuilder, ident};
 use super::entry::Entry;
 use crate::catalog::TableId;
 use crate::config::settings::Settings;
+use crate::engine::result::Extent;
 use crate::engine::stop::Stop;
 use crate::engine::wire_schema;
 use crate::engine::{Engine, QueryStream, Session, Statement, faults};
@@ -73,7 +75,7 @@ impl Session {
     /// # Errors
     /// As [`Session::query`].
     pub async fn all_rows(&self, sql: &str) -> Result<QueryStream> {
-        self.prepare(sql).await?.execute_up_to(None, None).await
+        self.prepare(sql).await?.execute_up_to(Extent::default(), None).await
     }
 
     /// Returns columns of a table of the warehouse, in the order of some of them.
@@ -91,9 +93,11 @@ impl Session {
             .map_err(faults::of_query)?;
         let schema = wire_schema(plan.schema().as_arrow());
         let (shared, state) = (Arc::clone(&self.shared), self.state());
-        let (reads, write, stop) = (Vec::new(), None, Stop::default());
         let scanned = self.scanned.clone();
-        Statement { shared, state, plan, schema, reads, write, stop, scanned }.execute_up_to(None, None).await
+        let (reads, write, stop, planned, run) = (Vec::new(), None, Stop::default(), Duration::ZERO, None);
+        Statement { shared, state, plan, schema, reads, write, stop, scanned, planned, run }
+            .execute_up_to(Extent::default(), None)
+            .await
     }
 
     /// Returns the files of every source table among these, by table; one that is missing has none.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -17,6 +18,8 @@ use super::views::View;
 use super::write::{Missing, WriteTicket, Writing, Written};
 use super::{Entry, require_name};
 use crate::engine::gate::{self, Allowed};
+use crate::engine::result::Extent;
+use crate::engine::runs::Run;
 use crate::engine::stop::Stop;
 use crate::engine::wire_types::{WireTypes, wire_schema};
 use crate::engine::{Session, Statement, TableKind, parameters};
@@ -82,6 +85,17 @@ pub(in crate::engine) fn answer_schema() -> SchemaRef {
 
 /// Every write counts its rows.
 const COUNT_IS_NULL: bool = false;
+
+impl Write {
+    /// Returns the write with the query that it writes the rows of as part of a run.
+    pub(in crate::engine) fn going_with(&self, run: &Arc<Run>) -> Self {
+        let mut write = self.clone();
+        if let What::Rows { query, .. } = &mut write.what {
+            query.goes_with(run);
+        }
+        write
+    }
+}
 
 impl Session {
     /// Returns whether this session may write to the sandbox, as an error where it may not.
@@ -164,6 +178,8 @@ impl Session {
             write,
             stop: Stop::default(),
             scanned: self.scanned.clone(),
+            planned: Duration::ZERO,
+            run: None,
         })
     }
 
@@ -248,6 +264,20 @@ impl Statement {
     /// `Query` where the rows do not fit the table or its name is taken, `NotFound` where it does not exist, `Limit` where
     /// a quota is reached, `Storage` where it cannot be written, and those of the query that gives the rows.
     pub async fn write(self, ticket: Option<WriteTicket>, parameters: Option<RecordBatch>) -> Result<u64> {
+        let Some(run) = self.run.clone() else { return self.written(ticket, parameters).await };
+        run.running();
+        let written = tokio::select! {
+            written = self.written(ticket, parameters) => written,
+            error = run.killed() => Err(error),
+        };
+        match &written {
+            Ok(_) => run.done(),
+            Err(error) => run.failed(error),
+        }
+        written
+    }
+
+    async fn written(self, ticket: Option<WriteTicket>, parameters: Option<RecordBatch>) -> Result<u64> {
         let Some(write) = self.write.clone() else {
             return Err(Error::new(ErrorKind::Refused, "a query is not allowed as an update: it writes nothing")
                 .with_hint("run it as a query, which returns its rows"));
@@ -300,12 +330,12 @@ fn rows(
         (_, Some(rows)) => stream::iter(0..rows.num_rows())
             .then(move |row| {
                 let (query, rows) = (query.clone(), rows.clone());
-                async move { query.execute_up_to(NO_ROWS_MAX, Some(parameters::values(&rows, row)?)).await }
+                async move { query.execute_up_to(NO_END, Some(parameters::values(&rows, row)?)).await }
             })
             .try_flatten()
             .and_then(move |rows| std::future::ready(named(rows)))
             .boxed(),
-        (_, None) => stream::once(query.execute_up_to(NO_ROWS_MAX, NO_PARAMETERS))
+        (_, None) => stream::once(query.execute_up_to(NO_END, NO_PARAMETERS))
             .try_flatten()
             .and_then(move |rows| std::future::ready(named(rows)))
             .boxed(),
@@ -313,7 +343,7 @@ fn rows(
 }
 
 /// What goes into a table is limited by the sandbox's quotas, not by the rows that a client may fetch.
-const NO_ROWS_MAX: Option<u64> = None;
+const NO_END: Extent = Extent { rows_max: None, bytes_max: None };
 
 /// The query has none.
 const NO_PARAMETERS: Option<datafusion::common::ParamValues> = None;

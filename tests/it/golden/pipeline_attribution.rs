@@ -152,7 +152,16 @@ async fn a_call_answers_in_any_schema_and_with_bound_parameters_beside_it() {
     let deal: ArrayRef = Arc::new(StringArray::from(vec!["D1"]));
     let bound = RecordBatch::try_from_iter([("deal", deal)]).expect("one column");
     let bound = statement.bind(&bound).expect("one parameter is bound");
-    let found = statement.execute_bound(bound, 0).await.expect("it runs").collect().await.expect("it ends");
+    let found = statement
+        .bound(bound, 0)
+        .await
+        .expect("it plans")
+        .rows()
+        .await
+        .expect("it runs")
+        .collect()
+        .await
+        .expect("it ends");
     assert_eq!(found.iter().map(RecordBatch::num_rows).sum::<usize>(), 1);
 }
 

@@ -1,0 +1,256 @@
+//! The queries of a server: those that run, and what became of those before.
+//!
+//! A [`Run`] goes with a query from its call to its last row: it has its place among the others, its memory, and what is
+//! written down of it. `list` makes rows of `meta.queries` of it.
+
+pub(super) mod list;
+mod run;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use tokio::sync::watch;
+
+use super::admission::Admission;
+use super::faults;
+use super::memory::MemoryOfOne;
+use super::stop::Stop;
+use crate::config::Limits;
+use crate::domain::clock::Clock;
+use crate::error::Result;
+pub use run::Run;
+
+/// Queries that are remembered after their end: a busy hour of a team, some megabytes.
+const REMEMBERED_MAX: usize = 1_000;
+
+/// Bytes of a text that are remembered: enough to know a query by.
+const SQL_BYTES_MAX: usize = 4_000;
+
+/// Who asks for a query, and how.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The number by which the query is known.
+    pub id: u64,
+    /// How the client names itself.
+    pub client: String,
+    /// The text.
+    pub sql: String,
+}
+
+/// How a query stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// It is planned, or waits for its place.
+    Queued,
+    /// It computes, or its rows are read.
+    Running,
+    /// All its rows were sent.
+    Done,
+    /// It ended with an error.
+    Failed,
+    /// It was refused by a limit.
+    Limited,
+    /// It was killed, or its client went.
+    Cancelled,
+}
+
+impl State {
+    /// Every state in its order.
+    pub const ALL: [Self; 6] = [Self::Queued, Self::Running, Self::Done, Self::Failed, Self::Limited, Self::Cancelled];
+
+    /// Returns the word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Limited => "limited",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What is known of a query.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) id: u64,
+    pub(super) user: Arc<str>,
+    pub(super) client: String,
+    pub(super) sql: String,
+    pub(super) began_micros: i64,
+    began: Instant,
+    facts: Mutex<Facts>,
+    memory: Arc<MemoryOfOne>,
+    killed_by: watch::Sender<Option<Arc<str>>>,
+}
+
+/// What changes while it runs.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    pub(super) state: State,
+    pub(super) queued: Duration,
+    pub(super) planned: Duration,
+    /// From its beginning to its end; `None` until then.
+    pub(super) took: Option<Duration>,
+    pub(super) rows: u64,
+    pub(super) bytes_sent: u64,
+    pub(super) bytes_read: u64,
+    pub(super) error: Option<String>,
+    pub(super) error_id: Option<String>,
+}
+
+impl Record {
+    pub(super) fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn peak_bytes(&self) -> usize {
+        self.memory.peak()
+    }
+
+    /// Returns how long it took, or takes by now.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.facts().took.unwrap_or_else(|| self.began.elapsed())
+    }
+}
+
+/// The queries of a server.
+#[derive(Debug)]
+pub(super) struct Runs {
+    pub(super) admission: Arc<Admission>,
+    clock: Clock,
+    limits: Limits,
+    records: Mutex<Records>,
+    totals: Totals,
+}
+
+#[derive(Debug, Default)]
+struct Records {
+    running: Vec<Arc<Record>>,
+    ended: VecDeque<Arc<Record>>,
+}
+
+/// The bounds of the histogram of durations, in seconds: from a look-up to the usual limit of a query.
+pub const DURATION_BOUNDS: [f64; 10] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1000.0];
+
+/// What all queries that ended came to.
+#[derive(Debug, Default)]
+pub struct Totals {
+    /// Queries by state, in the order of [`State::ALL`].
+    pub ended: [AtomicU64; 6],
+    /// Queries by duration, in the order of [`DURATION_BOUNDS`], each up to its bound; the last has all others.
+    pub durations: [AtomicU64; 11],
+    /// Milliseconds of all.
+    pub duration_millis: AtomicU64,
+    /// Rows that were sent.
+    pub rows: AtomicU64,
+    /// Bytes that were sent.
+    pub bytes_sent: AtomicU64,
+    /// Bytes that were read of files.
+    pub bytes_read: AtomicU64,
+    /// Queries that were not let in.
+    pub busy: AtomicU64,
+}
+
+impl Runs {
+    pub(super) fn new(limits: Limits, clock: Clock, has_users: bool) -> Self {
+        let admission = Arc::new(Admission::new(&limits, has_users));
+        Self { admission, clock, limits, records: Mutex::default(), totals: Totals::default() }
+    }
+
+    fn records(&self) -> MutexGuard<'_, Records> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what those that ended came to.
+    pub(super) fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Returns the queries of a user, or of all: those that run, then the others, the newest first.
+    pub(super) fn of(&self, user: Option<&str>) -> Vec<Arc<Record>> {
+        let records = self.records();
+        let all = records.running.iter().chain(records.ended.iter().rev());
+        all.filter(|record| user.is_none_or(|user| *record.user == *user)).cloned().collect()
+    }
+
+    /// Ends the queries of an id that a user may end; returns how many there were.
+    pub(super) fn kill(&self, id: u64, owner: Option<&str>, by: &Arc<str>) -> usize {
+        let records = self.records();
+        let meant = records.running.iter().filter(|record| record.id == id);
+        let meant = meant.filter(|record| owner.is_none_or(|owner| *record.user == *owner));
+        meant.map(|record| record.killed_by.send_replace(Some(Arc::clone(by)))).count()
+    }
+
+    /// Begins a query.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        origin: Origin,
+        user: &Arc<str>,
+        runtime: &Arc<RuntimeEnv>,
+        stop: Stop,
+    ) -> Result<Run> {
+        let memory = Arc::new(MemoryOfOne::new(Arc::clone(&runtime.memory_pool), self.limits.memory_per_query_bytes));
+        let pool = Arc::clone(&memory);
+        let runtime = RuntimeEnvBuilder::from_runtime_env(runtime).with_memory_pool(pool).build_arc();
+        let mut sql = origin.sql;
+        sql.truncate(sql.floor_char_boundary(SQL_BYTES_MAX));
+        let facts = Facts {
+            state: State::Queued,
+            queued: Duration::ZERO,
+            planned: Duration::ZERO,
+            took: None,
+            rows: 0,
+            bytes_sent: 0,
+            bytes_read: 0,
+            error: None,
+            error_id: None,
+        };
+        let record = Arc::new(Record {
+            id: origin.id,
+            user: Arc::clone(user),
+            client: origin.client,
+            sql,
+            began_micros: self.clock.now_micros(),
+            began: Instant::now(),
+            facts: Mutex::new(facts),
+            memory,
+            killed_by: watch::Sender::new(None),
+        });
+        self.records().running.push(Arc::clone(&record));
+        let runs = Arc::clone(self);
+        Ok(Run::new(record, runs, runtime.map_err(faults::of_query)?, stop))
+    }
+
+    fn ended(&self, record: &Arc<Record>) {
+        let (took, facts) = {
+            let mut facts = record.facts();
+            let took = record.began.elapsed();
+            facts.took = Some(took);
+            if facts.state < State::Done {
+                facts.state = State::Cancelled;
+            }
+            (took, facts.clone())
+        };
+        let add = |total: &AtomicU64, count: u64| {
+            total.fetch_add(count, Ordering::Relaxed);
+        };
+        add(&self.totals.ended[facts.state as usize], 1);
+        let bound = DURATION_BOUNDS.iter().position(|bound| took.as_secs_f64() <= *bound);
+        add(&self.totals.durations[bound.unwrap_or(DURATION_BOUNDS.len())], 1);
+        add(&self.totals.duration_millis, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        add(&self.totals.rows, facts.rows);
+        add(&self.totals.bytes_sent, facts.bytes_sent);
+        add(&self.totals.bytes_read, facts.bytes_read);
+        let mut records = self.records();
+        records.running.retain(|other| !Arc::ptr_eq(other, record));
+        if records.ended.len() >= REMEMBERED_MAX {
+            records.ended.pop_front();
+        }
+        records.ended.push_back(Arc::clone(record));
+    }
+}
