@@ -8,11 +8,11 @@
 //!
 //! | floor | modules | owns |
 //! | --- | --- | --- |
-//! | 5 serving | [`cli`], [`flight`], [`jobs`] | protocols, text, schedules |
+//! | 5 serving | [`cli`], [`flight`], [`http`], [`jobs`] | protocols, text, schedules, health and figures |
 //! | 4 engine | [`engine`], then [`publish`] | sessions, limits, running a query, row checks; months that do not move |
 //! | 3 meaning | [`models`], then [`metrics`] | SQL files and their order; what a metric is |
 //! | 2 catalog | [`catalog`] | the contract that source tables are held against |
-//! | 1 storage | [`sources`], [`sample`], [`functions`], [`auth`], then [`lake`] | Parquet in, the synthetic company, native functions, who calls, Delta tables |
+//! | 1 storage | [`sources`], [`sample`], [`functions`], [`auth`], [`audit`], then [`lake`] | Parquet in, the synthetic company, native functions, who calls, what is written down, Delta tables |
 //! | 0 words | [`domain`], [`error`], [`config`] | time, names, the one error type, checked settings |
 //!
 //! # Glossary
@@ -27,6 +27,7 @@
 //! - **published**: a month of a metric as it was computed once; it changes by a **restatement**, which is recorded.
 //! - **spine**: the months that a view has rows for, whether anything happened in them or not.
 
+pub mod audit;
 pub mod auth;
 pub mod catalog;
 pub mod cli;
@@ -36,6 +37,7 @@ pub mod engine;
 pub mod error;
 pub mod flight;
 pub mod functions;
+pub mod http;
 pub mod jobs;
 pub mod lake;
 pub mod metrics;

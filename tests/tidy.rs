@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The floor of each module: a file imports from floors below its own only.
-const FLOORS: [(&str, u8); 18] = [
+const FLOORS: [(&str, u8); 20] = [
     ("error", 0),
     ("domain", 1),
     ("config", 2),
+    ("audit", 10),
     ("auth", 10),
     ("sources", 10),
     ("sample", 10),
@@ -19,6 +20,7 @@ const FLOORS: [(&str, u8); 18] = [
     ("engine", 40),
     ("publish", 45),
     ("flight", 50),
+    ("http", 50),
     ("jobs", 50),
     ("cli", 60),
     ("lib", 70),

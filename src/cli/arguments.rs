@@ -31,7 +31,7 @@ Examples:
   topline serve                                    for BI tools, over Flight SQL
 
 The configuration is --config FILE, else ./topline.toml, else the sample.
-TOPLINE_<SECTION>_<KEY> overrides a key, TOPLINE_LOG=info says more of what happens.
+TOPLINE_<SECTION>_<KEY> overrides a key, TOPLINE_LOG=info says more of what happens, TOPLINE_LOG_FORMAT=json in JSON.
 Exit codes: 0 done, 1 something to mend, 2 a fault of topline.")]
 pub(super) struct Arguments {
     /// Configuration file [default: ./topline.toml, else the sample]

@@ -8,6 +8,7 @@
 
 mod arguments;
 mod commands;
+mod log;
 mod output;
 mod signals;
 mod stop;
@@ -18,7 +19,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind as UsageFault;
 use tokio::runtime::{Builder, Runtime};
-use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, Environment};
 use crate::engine::STACK_BYTES;
@@ -27,10 +27,6 @@ use arguments::{Arguments, Command};
 use signals::Signals;
 use stop::{Ending, Stop};
 use terminal::Terminal;
-
-/// What is logged when `TOPLINE_LOG` does not say. The library for Delta tables logs what it returns as errors too, such as
-/// that a table is not there before it is made.
-const LOG_DEFAULT: &str = "warn,buoyant_kernel=off";
 
 /// Runs the command that the arguments of the process name, and returns its exit code.
 pub fn main() -> ExitCode {
@@ -52,7 +48,7 @@ pub fn main() -> ExitCode {
 }
 
 fn start(arguments: Arguments, environment: &Environment, terminal: &Terminal) -> Result<Ending, Stop> {
-    start_log(environment, terminal)?;
+    log::start(environment, terminal)?;
     match arguments.command {
         Command::Completion(completion) => return commands::completion::run(&completion, terminal),
         Command::Sample(sample) => return commands::sample::run(&sample, terminal),
@@ -94,21 +90,4 @@ fn runtime(threads: usize) -> Result<Runtime> {
         .enable_all()
         .build()
         .map_err(|cause| Error::new(ErrorKind::Internal, "the threads cannot be started").with_source(cause))
-}
-
-fn start_log(environment: &Environment, terminal: &Terminal) -> Result<()> {
-    let text = environment.log.as_deref().unwrap_or(LOG_DEFAULT);
-    let filter = EnvFilter::try_new(text).map_err(|_| {
-        Error::new(
-            ErrorKind::Config,
-            format!("environment: TOPLINE_LOG: expected a filter of the log, found \"{text}\""),
-        )
-        .with_hint("such as warn, info or topline=debug")
-    })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(terminal.err.style.is_coloured())
-        .with_writer(std::io::stderr)
-        .try_init()
-        .map_err(|_| Error::new(ErrorKind::Internal, "the log was started twice"))
 }

@@ -8,7 +8,7 @@ use crate::domain::secret::Secret;
 const PREFIX: &str = "TOPLINE_";
 
 /// Variables with a meaning of their own, which are no keys.
-const RESERVED: [&str; 1] = ["TOPLINE_LOG"];
+const RESERVED: [&str; 2] = ["TOPLINE_LOG", "TOPLINE_LOG_FORMAT"];
 
 /// Prefixes of variables that object stores understand.
 const STORAGE_PREFIXES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
@@ -22,6 +22,8 @@ pub struct Environment {
     pub storage_options: Vec<(String, String)>,
     /// The filter of the log, from `TOPLINE_LOG`.
     pub log: Option<String>,
+    /// The form of the log, from `TOPLINE_LOG_FORMAT`.
+    pub log_format: Option<String>,
     /// Whether `NO_COLOR` is set.
     pub is_colourless: bool,
     /// The name of the user, as the system has it.
@@ -44,6 +46,7 @@ impl Environment {
         for (name, value) in variables {
             match name.as_str() {
                 "TOPLINE_LOG" => environment.log = Some(value),
+                "TOPLINE_LOG_FORMAT" => environment.log_format = Some(value),
                 "NO_COLOR" => environment.is_colourless = !value.is_empty(),
                 "USER" | "USERNAME" => environment.user = Some(value),
                 _ if name.starts_with(PREFIX) && !RESERVED.contains(&name.as_str()) => {

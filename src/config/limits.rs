@@ -41,23 +41,31 @@ impl Reader {
         self.refuse_unknown("limits", &keys, &LIMIT_KEYS);
         let defaults = Limits::default();
         let mut number = |key: &str, low: u64, high: u64| self.limit(&keys, key, low, high);
+        // In the order of the keys, as problems are listed.
         let memory = number("memory", MEMORY_MIN_BYTES, u64::MAX).map_or(defaults.memory_bytes, to_usize);
-        let threads = number("threads", 1, THREADS_MAX).map_or(defaults.threads, to_usize);
-        let queries = number("queries", 1, QUERIES_MAX).map_or(Limits::queries_for(threads), to_usize);
         let of_one = number("memory_per_query", MEMORY_MIN_BYTES, u64::MAX);
+        let queries = number("queries", 1, QUERIES_MAX);
         let of_user = number("queries_per_user", 1, QUERIES_MAX);
+        let query_seconds = number("query_seconds", 1, u64::MAX).unwrap_or(defaults.query_seconds);
+        let queue = number("queue", 0, QUEUE_MAX).map_or(defaults.queue, to_usize);
+        let queue_seconds = number("queue_seconds", 0, u64::MAX).unwrap_or(defaults.queue_seconds);
+        let result_bytes = number("result_bytes", 1, u64::MAX);
+        let rows = number("rows", 1, u64::MAX);
+        let disk = number("temporary_disk", 0, u64::MAX).unwrap_or(defaults.temporary_disk_bytes);
+        let threads = number("threads", 1, THREADS_MAX).map_or(defaults.threads, to_usize);
+        let queries = queries.map_or(Limits::queries_for(threads), to_usize);
         Limits {
             memory_bytes: memory,
-            query_seconds: number("query_seconds", 1, u64::MAX).unwrap_or(defaults.query_seconds),
-            rows: number("rows", 1, u64::MAX),
+            query_seconds,
+            rows,
             threads,
             memory_per_query_bytes: of_one.map_or(Limits::memory_for_one(memory), to_usize),
-            result_bytes: number("result_bytes", 1, u64::MAX),
+            result_bytes,
             queries,
             queries_per_user: of_user.map_or(Limits::queries_for_one(queries), to_usize),
-            queue: number("queue", 0, QUEUE_MAX).map_or(defaults.queue, to_usize),
-            queue_seconds: number("queue_seconds", 0, u64::MAX).unwrap_or(defaults.queue_seconds),
-            temporary_disk_bytes: number("temporary_disk", 0, u64::MAX).unwrap_or(defaults.temporary_disk_bytes),
+            queue,
+            queue_seconds,
+            temporary_disk_bytes: disk,
         }
     }
 

@@ -16,6 +16,7 @@ mod sandbox;
 mod security;
 pub mod settings;
 mod sources;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -34,6 +35,7 @@ pub use roles::{FilterConfig, Mask, MaskConfig, Place, RoleConfig, SandboxRight,
 pub use sandbox::{SandboxLimits, Warehouse};
 pub use security::{OidcConfig, SecurityConfig, TlsConfig, is_private_url};
 use settings::Settings;
+pub use watch::AuditConfig;
 
 /// The schemas of the source contract.
 pub const CONTRACT_SCHEMAS: [&str; 4] = ["crm", "billing", "campaign", "finance"];
@@ -173,6 +175,10 @@ pub struct Config {
     pub sandbox: SandboxLimits,
     /// The address of the Flight SQL server.
     pub listen: SocketAddr,
+    /// The address of health and metrics; `None` serves none.
+    pub http: Option<SocketAddr>,
+    /// Where logins, refusals, writes and administrative acts are written down; `None` is nowhere.
+    pub audit: Option<AuditConfig>,
     /// Who may connect to the servers, and how.
     pub security: SecurityConfig,
     /// How long calls may take to come to their end once the server is told to stop.

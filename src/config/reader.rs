@@ -13,13 +13,14 @@ use super::quality::{QUALITY_KEYS, QualityConfig};
 use super::sandbox::{SANDBOX_KEYS, SandboxLimits, Warehouse};
 use super::security::{AUTH_KEYS, OIDC_KEYS, SecurityConfig, TLS_KEYS};
 use super::settings::{SETTINGS, Settings};
+use super::watch::{AUDIT_KEYS, HTTP_KEYS};
 use super::{Config, Environment, Limits, default_grace, default_listen};
 use crate::domain::names::nearest;
 use crate::domain::toml_faults;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Keys that are no settings, by section.
-const OTHER_KEYS: [(&str, &[&str]); 9] = [
+const OTHER_KEYS: [(&str, &[&str]); 11] = [
     ("quality", &QUALITY_KEYS),
     ("models", &["location"]),
     ("warehouse", &["accelerate", "location"]),
@@ -28,6 +29,8 @@ const OTHER_KEYS: [(&str, &[&str]); 9] = [
     ("tls", &TLS_KEYS),
     ("auth", &AUTH_KEYS),
     ("oidc", &OIDC_KEYS),
+    ("audit", &AUDIT_KEYS),
+    ("http", &HTTP_KEYS),
     ("limits", &LIMIT_KEYS),
 ];
 
@@ -78,6 +81,7 @@ pub(super) fn is_text(section: &str, key: &str) -> bool {
     match Settings::default().get(&format!("{section}.{key}")) {
         Some(value) => !matches!(value, super::settings::Value::Integer(_) | super::settings::Value::Number(_)),
         None => match section {
+            "audit" => key != "keep",
             "limits" => SIZE_KEYS.contains(&key),
             "auth" => key != "token_hours",
             "flight" => key != "grace_seconds",
@@ -130,6 +134,8 @@ impl Reader {
             warehouse: Warehouse::beside(&folder),
             sandbox: SandboxLimits::default(),
             listen: default_listen(),
+            http: None,
+            audit: None,
             security: SecurityConfig::default(),
             grace: default_grace(),
             limits: Limits::default(),
@@ -158,6 +164,8 @@ impl Reader {
                 "notify" => config.channels = self.channels(keys, environment),
                 "tls" => self.tls(&mut config.security, keys, &folder),
                 "auth" => self.auth(&mut config.security, keys, &folder),
+                "audit" => config.audit = self.audit(keys, &folder),
+                "http" => config.http = self.http(keys),
                 "limits" => config.limits = self.limits(keys),
                 "oidc" => config.security.oidc = self.oidc(keys),
                 _ => {

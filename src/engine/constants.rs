@@ -15,8 +15,11 @@ use datafusion::physical_plan::projection::ProjectionExec;
 
 use crate::error::{Error, ErrorKind};
 
-/// The most bytes of all constants of a select together: 256 MB in a batch of 8,192 rows.
+/// The most bytes of all constants of a step together: 256 MB in a batch of 8,192 rows.
 const BYTES_MAX: usize = 32 << 10;
+
+/// A constant that does not count in a condition, in bytes: chains of them are common.
+const SHORT: usize = 64;
 
 /// Refuses plans that write out too much.
 #[derive(Debug)]
@@ -25,12 +28,17 @@ pub(super) struct BoundedConstants;
 impl PhysicalOptimizerRule for BoundedConstants {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _options: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         plan.apply(|node| {
-            let Some(select) = node.downcast_ref::<ProjectionExec>() else { return Ok(TreeNodeRecursion::Continue) };
             // One row is as large as its text.
-            if select.input().is::<PlaceholderRowExec>() {
+            if node.children().iter().any(|child| child.is::<PlaceholderRowExec>()) {
                 return Ok(TreeNodeRecursion::Continue);
             }
-            let bytes = select.expr().iter().map(|column| bytes_of(&column.expr)).sum::<Result<usize>>()?;
+            // Conditions look at constants without writing them out, so that only long ones count there.
+            let least = if node.is::<ProjectionExec>() { 0 } else { SHORT };
+            let mut bytes = 0;
+            node.apply_expressions(&mut |expression| {
+                bytes += bytes_of(expression, least)?;
+                Ok(TreeNodeRecursion::Continue)
+            })?;
             if bytes <= BYTES_MAX { Ok(TreeNodeRecursion::Continue) } else { Err(too_large(bytes)) }
         })?;
         Ok(plan)
@@ -48,21 +56,23 @@ impl PhysicalOptimizerRule for BoundedConstants {
 /// The engine may check that the rule does not change the columns.
 const KEEPS_THE_SCHEMA: bool = true;
 
-fn bytes_of(expression: &Arc<dyn PhysicalExpr>) -> Result<usize> {
+fn bytes_of(expression: &Arc<dyn PhysicalExpr>, least: usize) -> Result<usize> {
     let mut bytes = 0;
     expression.apply(|part| {
         if part.is::<InListExpr>() {
             // Looked up, and not written out.
             return Ok(TreeNodeRecursion::Jump);
         }
-        bytes += part.downcast_ref::<Literal>().map_or(0, |literal| ScalarValue::size(literal.value()));
+        let literal = part.downcast_ref::<Literal>().map_or(0, |literal| literal.value().size());
+        let content = literal.saturating_sub(size_of::<ScalarValue>());
+        bytes += if content > least { content } else { 0 };
         Ok(TreeNodeRecursion::Continue)
     })?;
     Ok(bytes)
 }
 
 fn too_large(bytes: usize) -> DataFusionError {
-    let message = format!("the constants of a select have {bytes} bytes, more than the {BYTES_MAX} that are allowed");
+    let message = format!("the constants of a step have {bytes} bytes, more than the {BYTES_MAX} that are allowed");
     let error = Error::new(ErrorKind::Limit, message).with_hint("load long values into a table of schema sandbox");
     DataFusionError::External(Box::new(error))
 }

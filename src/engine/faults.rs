@@ -22,6 +22,9 @@ pub(super) fn of_query(fault: DataFusionError) -> Error {
         return Error::new(ErrorKind::Query, format!("syntax error{place}: {problem}"));
     }
     let text = in_sql_types(&in_lower_case(&plain(&fault)));
+    if is_of_disk(&text) {
+        return of_resources(&text).with_source(fault);
+    }
     match fault.find_root() {
         Fault::ResourcesExhausted(_) => of_resources(&text).with_source(fault),
         // What the engine does with a join that has no more memory: it begins a part anew, which it cannot.
@@ -53,7 +56,7 @@ pub(super) fn of_query(fault: DataFusionError) -> Error {
 
 /// Returns the error of a query that reached a limit of memory or disk, with the limit's name.
 fn of_resources(text: &str) -> Error {
-    let (what, limit) = if text.contains("disk space") || text.contains("max_temp_directory_size") {
+    let (what, limit) = if is_of_disk(text) {
         ("the queries need more temporary disk than they may use", "temporary_disk")
     } else if text.contains(super::memory::OF_ONE) {
         ("the query needs more memory than one may use", "memory_per_query")
@@ -63,9 +66,13 @@ fn of_resources(text: &str) -> Error {
     Error::new(ErrorKind::Limit, what).with_hint(format!("ask for fewer rows or columns, or raise [limits] {limit}"))
 }
 
+fn is_of_disk(text: &str) -> bool {
+    text.contains("used disk space during the spilling process")
+}
+
 /// Returns whether a query failed for want of memory.
 pub(super) fn is_of_memory(fault: &DataFusionError) -> bool {
-    matches!(fault.find_root(), Fault::ResourcesExhausted(text) if !text.contains("disk space"))
+    matches!(fault.find_root(), Fault::ResourcesExhausted(text) if !is_of_disk(text))
 }
 
 fn of_parquet(fault: DataFusionError) -> Error {

@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::faults;
 use super::runs::list::id_of;
 use super::state::Shared;
+use crate::audit::{Act, AuditEntry};
 use crate::auth::ANONYMOUS;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::names::SessionUser;
@@ -71,7 +72,17 @@ impl Kill {
         let user = context.session_config().options().extensions.get::<SessionUser>();
         let user = user.map_or_else(|| ANONYMOUS.into(), |user| Arc::clone(&user.0));
         let killed = match (self.shared.upgrade(), id_of(&self.id)) {
-            (Some(shared), Some(id)) => shared.runs.kill(id, shared.queries_of(&user), &user),
+            (Some(shared), Some(id)) => {
+                let entry = AuditEntry {
+                    act: Act::Killed,
+                    user: Some(&user),
+                    address: None,
+                    object: &self.id,
+                    outcome: "asked for",
+                };
+                shared.audit.record(&entry)?;
+                shared.runs.kill(id, shared.queries_of(&user), &user)
+            }
             _ => 0,
         };
         if killed == 0 {

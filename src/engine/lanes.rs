@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datafusion::physical_plan::joins::{CrossJoinExec, NestedLoopJoinExec};
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
+use datafusion::physical_plan::streaming::StreamingTableExec;
 use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::{ExecutionPlan, StatisticsArgs, StatisticsContext};
 
@@ -22,7 +23,8 @@ pub(super) fn lane_of(plan: &Arc<dyn ExecutionPlan>) -> Lane {
 fn rows_of(plan: &Arc<dyn ExecutionPlan>) -> f64 {
     let children = plan.children();
     if children.is_empty() {
-        if plan.is::<PlaceholderRowExec>() {
+        // A row of nothing; what the engine says of itself, and kill.
+        if plan.is::<PlaceholderRowExec>() || plan.is::<StreamingTableExec>() {
             return 1.0;
         }
         let known = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::default());

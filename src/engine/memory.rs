@@ -11,6 +11,15 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool
 /// that there is room for those that cannot.
 const FREE_PERCENT: usize = 70;
 
+/// What an exchange of rows between threads may hold whatever else is taken: some batches on their way. The engine loses
+/// sight of those that it puts on disk, now and then, and waits for them for ever.
+const EXCHANGE_BYTES: usize = 16 << 20;
+
+/// Returns whether an operator may have what it asks for without a look at the limits.
+fn is_on_its_way(reservation: &MemoryReservation, additional: usize) -> bool {
+    reservation.consumer().name().starts_with("RepartitionExec") && reservation.size() + additional <= EXCHANGE_BYTES
+}
+
 /// A pool that lets an operator have what it asks for until most of the memory is taken.
 ///
 /// A plan has dozens of operators that could spill and seldom do; a pool that always divides by their number makes them
@@ -77,6 +86,10 @@ impl MemoryPool for QueryMemory {
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
         let mut state = self.state();
+        if is_on_its_way(reservation, additional) {
+            *state.part_of(reservation) += additional;
+            return Ok(());
+        }
         let taken = state.spillable + state.unspillable + additional;
         let fair = self.limit.saturating_sub(state.unspillable) / state.spillable_consumers.max(1);
         let is_fair = !reservation.consumer().can_spill() || reservation.size() + additional <= fair;
@@ -165,7 +178,7 @@ impl MemoryPool for MemoryOfOne {
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
         let taken = self.taken.load(Ordering::Relaxed);
-        if taken + additional > self.limit {
+        if taken + additional > self.limit && !is_on_its_way(reservation, additional) {
             return Err(resources_datafusion_err!(
                 "{OF_ONE}: {} asks for {additional} bytes more; {taken} of {} bytes are taken",
                 reservation.consumer().name(),

@@ -51,6 +51,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 
+use crate::audit::AuditLog;
 use crate::auth::ANONYMOUS;
 use crate::catalog::contract::Contract;
 use crate::catalog::{Catalog, TableId, TableState};
@@ -165,6 +166,7 @@ impl Engine {
         if let Some(error) = Error::list(ErrorKind::Config, "the configuration is wrong", unknown.collect()) {
             return Err(error);
         }
+        let audit = Arc::new(AuditLog::open(config.audit.as_ref(), clock)?);
         let runtime = state::runtime(&config)?;
         let catalog = Catalog::open(&config, runtime.cache_manager.get_file_metadata_cache()).await?;
         let tables = catalog.tables().map(|table| table.id.clone()).collect();
@@ -172,7 +174,7 @@ impl Engine {
             return Err(error);
         }
         let sandbox = Sandbox::new(warehouse, config.sandbox);
-        let shared = Shared::new(config, clock, catalog, models, sandbox, runtime);
+        let shared = Shared::new(config, clock, catalog, models, sandbox, runtime, audit);
         schemas::plan_custom_models(&shared).await?;
         let roles = Some(Arc::new(Roles::open(&shared).await?));
         Ok(Self { shared, roles, user: SessionUser::owner(ANONYMOUS) })
@@ -186,6 +188,11 @@ impl Engine {
     /// Returns the clock that "now" is read from.
     pub fn clock(&self) -> Clock {
         self.shared.clock
+    }
+
+    /// Returns the log of what is done.
+    pub fn audit(&self) -> Arc<AuditLog> {
+        Arc::clone(&self.shared.audit)
     }
 
     /// Returns the memory that queries hold, in bytes.

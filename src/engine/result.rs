@@ -42,12 +42,12 @@ pub(super) struct Extent {
 /// The rows of a query. Dropping it cancels the query.
 pub struct QueryStream {
     schema: SchemaRef,
-    making: Making,
+    /// `None` while they are about to be made in another way: its memory is free by then.
+    making: Option<Making>,
     /// Ends with the reason for which the query is ended.
     over: BoxFuture<'static, Error>,
     /// Makes the rows in another way, which takes less memory.
     otherwise: Option<BoxFuture<'static, Result<Making>>>,
-    is_otherwise: bool,
     extent: Extent,
     statistics: RunStatistics,
     run: Option<Arc<Run>>,
@@ -63,8 +63,8 @@ impl QueryStream {
         run: Option<Arc<Run>>,
     ) -> Self {
         let statistics = RunStatistics::default();
-        let (otherwise, is_otherwise, is_done) = (None, false, false);
-        Self { schema, making, over, otherwise, is_otherwise, extent, statistics, run, is_done }
+        let (otherwise, is_done) = (None, false);
+        Self { schema, making: Some(making), over, otherwise, extent, statistics, run, is_done }
     }
 
     /// Returns the rows with another way to make them, for where the first one needs too much memory.
@@ -112,19 +112,22 @@ impl QueryStream {
     /// Returns the next rows as they are made, before limits are looked at.
     fn poll_made(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
         loop {
-            if self.is_otherwise
-                && let Some(otherwise) = self.otherwise.as_mut()
-            {
+            let Some(making) = self.making.as_mut() else {
+                let Some(otherwise) = self.otherwise.as_mut() else { return Poll::Ready(None) };
                 match ready!(otherwise.poll_unpin(context)) {
-                    Ok(making) => (self.making, self.otherwise) = (making, None),
-                    Err(error) => return Poll::Ready(Some(Err(error))),
+                    Ok(making) => (self.making, self.otherwise) = (Some(making), None),
+                    Err(error) => {
+                        self.otherwise = None;
+                        return Poll::Ready(Some(Err(error)));
+                    }
                 }
-            }
-            return match ready!(self.making.rows.poll_next_unpin(context)) {
+                continue;
+            };
+            return match ready!(making.rows.poll_next_unpin(context)) {
                 Some(Err(fault)) => {
                     // What went out already cannot be taken back.
                     if self.statistics.rows == 0 && self.otherwise.is_some() && faults::is_of_memory(&fault) {
-                        self.is_otherwise = true;
+                        self.making = None;
                         continue;
                     }
                     Poll::Ready(Some(Err(faults::of_query(fault))))
@@ -138,7 +141,7 @@ impl QueryStream {
     /// Writes down how the query ended.
     fn end(&self, error: Option<&Error>) {
         let Some(run) = &self.run else { return };
-        run.read(self.making.scanning.bytes());
+        run.read(self.making.as_ref().map_or(0, |making| making.scanning.bytes()));
         match error {
             Some(error) => run.failed(error),
             None => run.done(),

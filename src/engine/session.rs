@@ -76,6 +76,11 @@ impl Session {
         self
     }
 
+    /// Returns who asks.
+    pub(super) fn user(&self) -> &SessionUser {
+        &self.user
+    }
+
     /// Returns the files that a query reads.
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {
         self.files.clone().unwrap_or_else(|| Arc::new(Snapshot::new(Arc::clone(&self.shared.catalog))))

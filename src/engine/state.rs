@@ -32,6 +32,7 @@ use super::sandbox::{SANDBOX, Sandbox};
 use super::schemas::{self, TopLevel};
 use super::yielding::YieldInJoins;
 use super::{CATALOG, DEFAULT_SCHEMA, TableKind, attribution_function, faults};
+use crate::audit::AuditLog;
 use crate::auth::ANONYMOUS;
 use crate::catalog::snapshot::Snapshot;
 use crate::catalog::{Catalog, TableId};
@@ -105,6 +106,8 @@ pub(super) struct Shared {
     pub(super) handed: Arc<RwLock<Vec<Arc<dyn HandedTable>>>>,
     /// The queries of a server.
     pub(super) runs: Arc<Runs>,
+    /// What is written down of what is done.
+    pub(super) audit: Arc<AuditLog>,
     pub(super) scope: Scope,
     views: Mutex<HashMap<TableId, Arc<dyn TableProvider>>>,
     base: SessionState,
@@ -118,6 +121,7 @@ impl Shared {
         models: ModelSet,
         sandbox: Sandbox,
         runtime: Arc<RuntimeEnv>,
+        audit: Arc<AuditLog>,
     ) -> Arc<Self> {
         for source in catalog.sources() {
             runtime.register_object_store(source.url.as_ref(), Arc::clone(&source.store));
@@ -149,6 +153,7 @@ impl Shared {
             Self {
                 clock,
                 runs: Arc::new(runs),
+                audit,
                 catalog: Arc::new(catalog),
                 models: Arc::new(models),
                 checked: Arc::new(Checked::open(config.warehouse.folder())),
@@ -180,6 +185,7 @@ impl Shared {
                 published: Arc::clone(&whole.published),
                 handed: Arc::clone(&whole.handed),
                 runs: Arc::clone(&whole.runs),
+                audit: Arc::clone(&whole.audit),
                 scope,
                 views: Mutex::default(),
                 base,

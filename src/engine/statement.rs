@@ -182,7 +182,18 @@ impl Statement {
         options.optimizer.prefer_hash_join = false;
         // With one partition the engine takes hash joins all the same.
         options.execution.target_partitions = options.execution.target_partitions.max(2);
+        // What each sort keeps for its end: little, because there is little.
+        options.execution.sort_spill_reservation_bytes = SORT_BYTES;
         self
+    }
+
+    /// Waits until what the query held is free, which it is a moment after its rows were dropped.
+    async fn is_free(&self) {
+        let runtime = self.run.as_ref().map_or_else(|| Arc::clone(self.state.runtime_env()), |run| run.runtime());
+        let until = Instant::now() + FREE_WITHIN;
+        while runtime.memory_pool.reserved() > 0 && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Starts a plan of the query.
@@ -261,6 +272,12 @@ impl Statement {
     }
 }
 
+/// Memory that a sort of a join keeps for its end.
+const SORT_BYTES: usize = 1 << 20;
+
+/// How long is waited for memory to be free; that of other queries may never be.
+const FREE_WITHIN: Duration = Duration::from_millis(500);
+
 /// What is asked of a query.
 #[derive(Debug, Clone)]
 pub(super) enum Asked {
@@ -311,6 +328,7 @@ impl Ready {
         }
         let sorted = statement.with_sorted_joins();
         let otherwise = async move {
+            sorted.is_free().await;
             let plan = sorted.clone().plan_of(asked).await?;
             sorted.start(plan)
         };

@@ -13,6 +13,7 @@ use tonic::server::NamedService;
 use tonic::transport::server::TcpConnectInfo;
 
 use super::status::status_of;
+use crate::audit::{Act, AuditEntry, AuditLog};
 use crate::auth::{Authenticator, Caller};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -57,12 +58,13 @@ impl Door {
 #[derive(Debug, Clone)]
 pub(super) struct Guarded<S> {
     door: Door,
+    audit: Arc<AuditLog>,
     service: S,
 }
 
 impl<S> Guarded<S> {
-    pub(super) fn new(door: Door, service: S) -> Self {
-        Self { door, service }
+    pub(super) fn new(door: Door, audit: Arc<AuditLog>, service: S) -> Self {
+        Self { door, audit, service }
     }
 }
 
@@ -84,7 +86,7 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
-        let door = self.door.clone();
+        let (door, audit) = (self.door.clone(), Arc::clone(&self.audit));
         // The one that was asked whether it is ready is the one that is called.
         let ready = self.service.clone();
         let mut service = std::mem::replace(&mut self.service, ready);
@@ -95,7 +97,19 @@ where
                     request.extensions_mut().insert(caller);
                     service.call(request).await
                 }
-                Err(error) => Ok(status_of(&error).into_http()),
+                Err(error) => {
+                    let address = peer.as_ref().and_then(TcpConnectInfo::remote_addr).map(|address| address.ip());
+                    // Not the name: people type their password there.
+                    let entry = AuditEntry {
+                        act: Act::LoginRefused,
+                        user: None,
+                        address,
+                        object: request.uri().path(),
+                        outcome: error.message(),
+                    };
+                    let noted = audit.record(&entry);
+                    Ok(status_of(noted.as_ref().err().unwrap_or(&error)).into_http())
+                }
             }
         })
     }

@@ -91,7 +91,7 @@ const CLOSE_GRACE: Duration = Duration::from_secs(2);
 pub async fn serve(engine: Engine, listener: Listener, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
     let Listener { tcp, certificates, door, seal } = listener;
     let grace = engine.config().grace;
-    let running = Arc::new(Running::new());
+    let (running, audit) = (Arc::new(Running::new()), engine.audit());
     let service = Wire::new(Service::new(engine, Arc::clone(&running), door.clone(), seal)?);
     let tcp = TcpIncoming::from(tcp).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE_INTERVAL));
     let (stop, stopped) = oneshot::channel::<()>();
@@ -100,7 +100,7 @@ pub async fn serve(engine: Engine, listener: Listener, shutdown: impl Future<Out
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .http2_max_header_list_size(HEADER_BYTES_MAX)
-        .add_service(Guarded::new(door, service));
+        .add_service(Guarded::new(door, audit, service));
     let mut server = match certificates {
         Some(certificates) => router.serve_with_incoming_shutdown(tls::incoming(tcp, certificates), stopped).boxed(),
         None => router.serve_with_incoming_shutdown(tcp, stopped).boxed(),

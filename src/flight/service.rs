@@ -4,6 +4,7 @@
 //! PollFlightInfo with "unimplemented", lists transactions among its actions and calls a broken command its own fault.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arrow_flight::flight_service_server::FlightService;
@@ -25,6 +26,7 @@ use super::pace::{SILENCE_MAX, paced, patience_of};
 use super::running::Running;
 use super::status::{status_of, stopping};
 use super::workers::Lanes;
+use crate::audit::{Act, AuditEntry};
 use crate::auth::seal::Seal;
 use crate::engine::{Engine, Lane};
 use crate::error::{Error, ErrorKind, Result};
@@ -66,13 +68,29 @@ impl Service {
         let _running = self.calls.running.begin().ok_or_else(stopping)?;
         let client = self.calls.client(&request).map_err(|error| status_of(&error))?;
         let renewed = client.options.renewed(&client);
-        let calls = self.calls.of_caller(&client.caller).await.map_err(|error| status_of(&error))?;
-        let work = call(calls, client, request.into_inner());
-        let mut response = Response::new(self.calls.lanes.of(lane).run(work).await.map_err(|error| status_of(&error))?);
+        let (user, address) = (client.caller.clone(), request.remote_addr());
+        let done = match self.calls.of_caller(&client.caller).await {
+            Ok(calls) => self.calls.lanes.of(lane).run(call(calls, client, request.into_inner())).await,
+            Err(error) => Err(error),
+        };
+        let done = done.map_err(|error| {
+            if matches!(error.kind(), ErrorKind::Refused | ErrorKind::Limit | ErrorKind::Busy) {
+                let noted = self.noted(Act::Refused, user.name(), address, "call", error.message());
+                return status_of(noted.as_ref().err().unwrap_or(&error));
+            }
+            status_of(&error)
+        });
+        let mut response = Response::new(done?);
         if let Some(cookie) = renewed {
             response.metadata_mut().insert(SET_COOKIE, cookie);
         }
         Ok(response)
+    }
+
+    /// Writes down what a caller did.
+    fn noted(&self, act: Act, user: &str, address: Option<SocketAddr>, object: &str, outcome: &str) -> Result<()> {
+        let address = address.map(|address| address.ip());
+        self.calls.engine.audit().record(&AuditEntry { act, user: Some(user), address, object, outcome })
     }
 
     /// Returns the messages of a ticket. Dropping them cancels the query, as the client's deadline does.
@@ -119,7 +137,10 @@ impl FlightService for Service {
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        let token = caller_of(&request).and_then(|caller| self.door.token(request.metadata(), &caller));
+        let token = caller_of(&request).and_then(|caller| {
+            let token = self.door.token(request.metadata(), &caller)?;
+            self.noted(Act::Login, caller.name(), request.remote_addr(), "Handshake", "done").map(|()| token)
+        });
         let mut response = Response::new(one(HandshakeResponse::default()));
         response.metadata_mut().insert("authorization", token.map_err(|error| status_of(&error))?);
         Ok(response)

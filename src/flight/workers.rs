@@ -8,7 +8,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::engine::{Lane, Run, STACK_BYTES};
 use crate::error::{Error, ErrorKind, Result};
@@ -78,7 +78,7 @@ impl Workers {
         let mut tasks = self.spawn(work);
         match tasks.join_next().await {
             Some(Ok(result)) => result,
-            Some(Err(cause)) => Err(panicked().with_source(cause)),
+            Some(Err(cause)) => Err(panicked(cause)),
             None => Err(stopped()),
         }
     }
@@ -97,7 +97,7 @@ impl Workers {
             }
             // The end of the channel is the end of the rows only if the work came to its end.
             match tasks.join_next().await {
-                Some(Err(cause)) => Some((Err(panicked().with_source(cause)), (receiver, tasks))),
+                Some(Err(cause)) => Some((Err(panicked(cause)), (receiver, tasks))),
                 _ => None,
             }
         };
@@ -147,8 +147,14 @@ impl Drop for Workers {
     }
 }
 
-fn panicked() -> Error {
-    Error::new(ErrorKind::Internal, "the query failed inside topline")
+fn panicked(cause: JoinError) -> Error {
+    // What the engine does with a join that has no more memory: it begins a part anew, which it cannot.
+    if cause.to_string().contains("partition not used yet") {
+        return Error::new(ErrorKind::Limit, "the query needs more memory than it may use")
+            .with_hint("ask for fewer rows or columns, or raise [limits] memory")
+            .with_source(cause);
+    }
+    Error::new(ErrorKind::Internal, "the query failed inside topline").with_source(cause)
 }
 
 fn stopped() -> Error {

@@ -50,8 +50,10 @@ enum Growth {
     Separator,
     /// A list from a number to another.
     Series,
-    /// A pattern, which has to be compiled; what replaces it follows.
+    /// Not at all, but its second argument is a pattern, which has to be compiled.
     Pattern,
+    /// The third wherever the pattern, which has to be compiled, stands in the first.
+    PatternReplacement,
 }
 
 /// The functions of the engine that grow.
@@ -76,7 +78,7 @@ const FUNCTIONS: [(&str, Growth); 30] = [
     ("regexp_instr", Growth::Pattern),
     ("regexp_like", Growth::Pattern),
     ("regexp_match", Growth::Pattern),
-    ("regexp_replace", Growth::Pattern),
+    ("regexp_replace", Growth::PatternReplacement),
     ("repeat", Growth::Times),
     ("replace", Growth::Replacement),
     ("rpad", Growth::Length),
@@ -158,17 +160,22 @@ fn check(name: &str, growth: Growth, args: &[ColumnarValue], rows: usize, memory
         Some(ColumnarValue::Array(values)) => of(values),
         None => Ok(vec![0.0; rows]),
     };
-    let product = |one: Vec<f64>, other: Vec<f64>| one.iter().zip(&other).map(|(one, other)| one * other).sum();
+    let product =
+        |one: Vec<f64>, other: Vec<f64>| one.iter().zip(&other).map(|(one, other)| (one * other).max(0.0)).sum();
     let bytes: f64 = match growth {
         Growth::Sum(times) => f64::from(times) * sum(args, rows)?,
         Growth::Times => product(column(0, sizes)?, column(1, numbers)?),
         // A letter has up to four bytes, an element of a list some more.
-        Growth::Length => 16.0 * column(1, numbers)?.iter().sum::<f64>(),
+        Growth::Length => 16.0 * column(1, numbers)?.iter().map(|length| length.max(0.0)).sum::<f64>(),
         Growth::Replacement => {
             let each = column(1, sizes)?.into_iter().zip(column(2, sizes)?).map(|(from, to)| 1.0 + to / from.max(1.0));
             product(column(0, sizes)?, each.collect())
         }
         Growth::Pattern => {
+            check_patterns(name, args.get(1))?;
+            0.0
+        }
+        Growth::PatternReplacement => {
             check_patterns(name, args.get(1))?;
             product(column(0, sizes)?, column(2, sizes)?)
         }
@@ -254,7 +261,7 @@ fn lengths(values: &dyn Array) -> Result<Vec<f64>> {
     numbers(&length(values)?)
 }
 
-/// Returns each number that is above 0; of other types 0, which the function itself refuses.
+/// Returns each number; of other types 0, which the function itself refuses.
 fn numbers(values: &dyn Array) -> Result<Vec<f64>> {
     if !values.data_type().is_numeric() {
         return Ok(vec![0.0; values.len()]);

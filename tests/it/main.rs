@@ -30,3 +30,4 @@ mod serving;
 mod settings;
 mod slt;
 mod support;
+mod watching;

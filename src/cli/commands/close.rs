@@ -1,5 +1,6 @@
 //! `topline close` and `topline reopen`: whether the published numbers of a month may change.
 
+use crate::audit::{Act, AuditEntry};
 use crate::cli::arguments::CloseArguments;
 use crate::cli::stop::{Ending, Stop};
 use crate::cli::terminal::Terminal;
@@ -20,6 +21,7 @@ pub(in crate::cli) async fn close(
 ) -> Result<Ending, Stop> {
     let (month, by) = (arguments.month, by(arguments)?);
     let version = publish::close(engine, month, &arguments.reason, &by).await?;
+    noted(engine, Act::MonthClosed, &by, arguments)?;
     terminal.print(&format!("month {month} is closed from version {version} on, by {by}\n"))?;
     Ok(Ending::Done)
 }
@@ -37,6 +39,7 @@ pub(in crate::cli) async fn reopen(
     let entry = engine.newest_entry().await?;
     let pending = entry.and_then(|entry| entry.state.pending.get(&month.to_string()).cloned()).unwrap_or_default();
     let version = publish::reopen(engine, month, &arguments.reason, &by).await?;
+    noted(engine, Act::MonthReopened, &by, arguments)?;
     let mut text = format!("month {month} is open from version {version} on, by {by}\n");
     if !pending.is_empty() {
         let metrics = counted(pending.len() as u64, "metric");
@@ -44,6 +47,18 @@ pub(in crate::cli) async fn reopen(
     }
     terminal.print(&text)?;
     Ok(Ending::Done)
+}
+
+/// Writes down who decided what, and why.
+fn noted(engine: &Engine, act: Act, by: &str, arguments: &CloseArguments) -> Result<()> {
+    let month = arguments.month.to_string();
+    engine.audit().record(&AuditEntry {
+        act,
+        user: Some(by),
+        address: None,
+        object: &month,
+        outcome: &arguments.reason,
+    })
 }
 
 fn by(arguments: &CloseArguments) -> Result<String> {

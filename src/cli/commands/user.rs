@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::audit::{Act, AuditEntry, AuditLog};
 use crate::auth::Secret;
 use crate::auth::users::Users;
 use crate::cli::arguments::{ListFormat, TokenArguments, TokenCommand, UserArguments, UserCommand};
@@ -13,7 +14,7 @@ use crate::cli::output::json::document;
 use crate::cli::output::listing::{Lean, Overflow, listing};
 use crate::cli::stop::{Ending, Stop};
 use crate::cli::terminal::Terminal;
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::domain::clock::Clock;
 use crate::domain::names::counted;
 use crate::error::{Error, ErrorKind, Result};
@@ -45,6 +46,7 @@ pub(in crate::cli) fn run(
     arguments: UserArguments,
     terminal: &Terminal,
 ) -> Result<Ending, Stop> {
+    let audit = audit_of(&config)?;
     let file = users_file(config, arguments.file)?;
     let said = match arguments.command {
         UserCommand::Add { name, no_password, rights } => {
@@ -77,8 +79,26 @@ pub(in crate::cli) fn run(
             return Ok(Ending::Done);
         }
     };
+    noted(&audit, &said)?;
     terminal.note(&said);
     Ok(Ending::Done)
+}
+
+/// Opens the log of what is done; a file of users may be changed without a configuration, and thus without one.
+fn audit_of(config: &Result<Config>) -> Result<AuditLog> {
+    AuditLog::open(config.as_ref().ok().and_then(|config| config.audit.as_ref()), Clock::System)
+}
+
+/// Writes down what was done about users.
+fn noted(audit: &AuditLog, said: &str) -> Result<()> {
+    let user = Environment::of_process().user;
+    audit.record(&AuditEntry {
+        act: Act::UserChanged,
+        user: user.as_deref(),
+        address: None,
+        object: said,
+        outcome: "done",
+    })
 }
 
 /// Does what is asked about tokens.
@@ -90,17 +110,21 @@ pub(in crate::cli) fn run_token(
     arguments: TokenArguments,
     terminal: &Terminal,
 ) -> Result<Ending, Stop> {
+    let audit = audit_of(&config)?;
     let file = users_file(config, arguments.file)?;
     match arguments.command {
         TokenCommand::Add { name } => {
             let token = Users::edit(&file, |users| users.add_token(&name, Clock::System))?;
+            noted(&audit, &format!("user \"{name}\" got a token"))?;
             terminal.note("keep the token: it is shown this once");
             terminal.print(&format!("{}\n", token.reveal()))?;
         }
         TokenCommand::List { format } => terminal.print(&list_tokens(&Users::read(&file)?, format, terminal)?)?,
         TokenCommand::Remove { id } => {
             Users::edit(&file, |users| users.remove_token(&id))?;
-            terminal.note(&format!("token \"{id}\" is removed"));
+            let said = format!("token \"{id}\" is removed");
+            noted(&audit, &said)?;
+            terminal.note(&said);
         }
     }
     Ok(Ending::Done)

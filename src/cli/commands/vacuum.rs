@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 
+use crate::audit::{Act, AuditEntry};
 use crate::cli::arguments::{ListFormat, VacuumArguments};
 use crate::cli::output::json::document;
 use crate::cli::output::listing::{Lean, Overflow, listing};
 use crate::cli::output::numbers::grouped;
 use crate::cli::stop::{Ending, Stop};
 use crate::cli::terminal::Terminal;
+use crate::config::Environment;
 use crate::domain::names::counted;
 use crate::engine::Engine;
 use crate::publish::{Leftovers, vacuum};
@@ -35,6 +37,17 @@ pub(in crate::cli) async fn run(
 ) -> Result<Ending, Stop> {
     let leftovers = if arguments.remove { Leftovers::AreRemoved } else { Leftovers::AreListed };
     let files = vacuum(engine, arguments.older_than, leftovers).await?;
+    if arguments.remove {
+        let (user, count) = (Environment::of_process().user, counted(files.len() as u64, "file"));
+        let entry = AuditEntry {
+            act: Act::Vacuumed,
+            user: user.as_deref(),
+            address: None,
+            object: "warehouse",
+            outcome: &count,
+        };
+        engine.audit().record(&entry)?;
+    }
     if arguments.format == ListFormat::Json {
         let files = files.into_iter().map(|file| File { path: file.path, bytes: file.bytes }).collect();
         terminal.print(&document(&Document { removed: arguments.remove, files })?)?;

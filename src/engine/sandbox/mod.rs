@@ -5,6 +5,7 @@
 //! unseen, and a write that is asked for again is found in the log. `order` reads the statements, `write` carries them
 //! out, `views` plans what is stored as text. Start at [`Sandbox::new`].
 
+mod noted;
 mod order;
 mod plan;
 mod room;

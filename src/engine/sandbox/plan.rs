@@ -17,6 +17,7 @@ use super::order::{Deed, Exists, NewColumn, Order, SANDBOX, outside, parameters_
 use super::views::View;
 use super::write::{Missing, WriteTicket, Writing, Written};
 use super::{Entry, require_name};
+use crate::audit::{Act, AuditEntry};
 use crate::engine::gate::{self, Allowed};
 use crate::engine::result::Extent;
 use crate::engine::runs::Run;
@@ -87,6 +88,16 @@ pub(in crate::engine) fn answer_schema() -> SchemaRef {
 const COUNT_IS_NULL: bool = false;
 
 impl Write {
+    /// Returns the words of the statement.
+    pub(super) fn words(&self) -> &'static str {
+        self.words
+    }
+
+    /// Returns the name of what is written.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Returns the write with the query that it writes the rows of as part of a run.
     pub(in crate::engine) fn going_with(&self, run: &Arc<Run>) -> Self {
         let mut write = self.clone();
@@ -238,6 +249,14 @@ impl Session {
         }
         self.may_write()?;
         require_name(&ingest.table)?;
+        let (object, user) = (format!("ingest {SANDBOX}.{}", ingest.table), self.user());
+        self.shared.audit.record(&AuditEntry {
+            act: Act::Written,
+            user: Some(user),
+            address: None,
+            object: &object,
+            outcome: "begun",
+        })?;
         let writing = Writing::new(&self.shared, ingest.table, "INGEST", WriteId::random());
         writing
             .rows(Written { columns: storable(columns)?, missing: ingest.missing, exists: ingest.exists }, rows)
@@ -256,28 +275,8 @@ impl Statement {
         WriteTicket { number, since: self.write.as_ref().and_then(|write| write.since) }
     }
 
-    /// Carries out a statement that writes, once for all rows of parameters, in one commit; returns how many rows it wrote.
-    ///
-    /// With a ticket whose write is done already, it returns what that wrote.
-    ///
-    /// # Errors
-    /// `Query` where the rows do not fit the table or its name is taken, `NotFound` where it does not exist, `Limit` where
-    /// a quota is reached, `Storage` where it cannot be written, and those of the query that gives the rows.
-    pub async fn write(self, ticket: Option<WriteTicket>, parameters: Option<RecordBatch>) -> Result<u64> {
-        let Some(run) = self.run.clone() else { return self.written(ticket, parameters).await };
-        run.running();
-        let written = tokio::select! {
-            written = self.written(ticket, parameters) => written,
-            error = run.killed() => Err(error),
-        };
-        match &written {
-            Ok(_) => run.done(),
-            Err(error) => run.failed(error),
-        }
-        written
-    }
-
-    async fn written(self, ticket: Option<WriteTicket>, parameters: Option<RecordBatch>) -> Result<u64> {
+    /// Carries out the write; [`Statement::write`] says what of it is noted.
+    pub(super) async fn written(self, ticket: Option<WriteTicket>, parameters: Option<RecordBatch>) -> Result<u64> {
         let Some(write) = self.write.clone() else {
             return Err(Error::new(ErrorKind::Refused, "a query is not allowed as an update: it writes nothing")
                 .with_hint("run it as a query, which returns its rows"));
