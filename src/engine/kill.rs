@@ -18,7 +18,6 @@ use super::faults;
 use super::runs::list::id_of;
 use super::state::Shared;
 use crate::audit::{Act, AuditEntry};
-use crate::auth::ANONYMOUS;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::names::SessionUser;
 
@@ -70,18 +69,17 @@ struct Kill {
 impl Kill {
     fn done(&self, context: &TaskContext) -> Result<RecordBatch> {
         let user = context.session_config().options().extensions.get::<SessionUser>();
-        let user = user.map_or_else(|| ANONYMOUS.into(), |user| Arc::clone(&user.0));
-        let killed = match (self.shared.upgrade(), id_of(&self.id)) {
-            (Some(shared), Some(id)) => {
+        let killed = match (self.shared.upgrade(), id_of(&self.id), user) {
+            (Some(shared), Some(id), Some(user)) => {
                 let entry = AuditEntry {
                     act: Act::Killed,
-                    user: Some(&user),
+                    user: Some(&user.name),
                     address: None,
                     object: &self.id,
                     outcome: "asked for",
                 };
                 shared.audit.record(&entry)?;
-                shared.runs.kill(id, shared.queries_of(&user), &user)
+                shared.runs.kill(id, user.queries(), &user.name)
             }
             _ => 0,
         };

@@ -33,7 +33,6 @@ use super::schemas::{self, TopLevel};
 use super::yielding::YieldInJoins;
 use super::{CATALOG, DEFAULT_SCHEMA, TableKind, attribution_function, faults};
 use crate::audit::AuditLog;
-use crate::auth::ANONYMOUS;
 use crate::catalog::snapshot::Snapshot;
 use crate::catalog::{Catalog, TableId};
 use crate::config::settings::Settings;
@@ -196,12 +195,6 @@ impl Shared {
     /// Returns the memory that queries hold, in bytes.
     pub(super) fn memory_in_use(&self) -> usize {
         self.base.runtime_env().memory_pool.reserved()
-    }
-
-    /// Returns whose queries a user may see and end; `None` is everyone's.
-    pub(super) fn queries_of<'user>(&self, user: &'user str) -> Option<&'user str> {
-        let is_local = user == ANONYMOUS || !self.config.security.is_login_required();
-        if is_local { None } else { Some(user) }
     }
 
     /// Returns the state of one query: its settings, with `as_of` read once, the schema of names that have none, who

@@ -135,7 +135,7 @@ impl Statement {
     /// Returns who asks.
     pub(super) fn user(&self) -> Arc<str> {
         let user = self.state.config_options().extensions.get::<SessionUser>();
-        user.map_or_else(|| ANONYMOUS.into(), |user| Arc::clone(&user.0))
+        user.map_or_else(|| ANONYMOUS.into(), |user| Arc::clone(&user.name))
     }
 
     /// Runs the query with limits of its own to its rows.

@@ -26,6 +26,11 @@ impl SessionUser {
     pub fn owner(name: &str) -> Self {
         Self { name: name.into(), attributes: Arc::default(), is_admin: true }
     }
+
+    /// Returns whose queries the user may see and end; `None` is everyone's.
+    pub fn queries(&self) -> Option<&str> {
+        if self.is_admin { None } else { Some(&self.name) }
+    }
 }
 
 impl ConfigExtension for SessionUser {

@@ -1,5 +1,6 @@
 //! Each limit is reached, and says which it is.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use futures::TryStreamExt;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 use topline::Result;
+use topline::auth::Caller;
 use topline::config::{Config, Environment, Limits};
 use topline::engine::{Engine, Origin, Session};
 
@@ -106,11 +108,12 @@ async fn a_wait_has_an_end() {
     let server = Server::over(engine(|limits| Limits { queries: 1, queue_seconds: 0, ..limits }).await).await;
     let mut client = server.client().await;
     let first = background(&server, LONG).await;
-    ids(&mut client, "running", LONG, 1).await;
+    let running = ids(&mut client, "running", LONG, 1).await;
     let late = soon(rows(&mut client, SHORT)).await.expect_err("there is no place");
     assert_eq!(late.code(), Code::Unavailable);
     assert!(late.message().contains("[limits] queue_seconds"), "{late}");
-    first.abort();
+    soon(rows(&mut client, &format!("kill '{}'", running[0]))).await.expect("it runs");
+    soon(first).await.expect("no panic").expect_err("it was killed");
     server.stop().await;
 }
 
@@ -184,7 +187,11 @@ async fn users_see_and_end_their_own_queries_and_leave_places_to_others() {
     security.users = Some("users.toml".into());
     let limits = Limits { queries: 2, queries_per_user: 1, queue_seconds: 0, ..config.limits };
     let engine = Engine::open(Config { limits, security, ..config }).await.expect("it opens");
-    let (ann, bob) = (engine.session().of_user("ann"), engine.session().of_user("bob"));
+    let session_of = async |name| {
+        let caller = Caller::granted(name, None, BTreeMap::new());
+        engine.as_user(&caller).await.expect("there are no roles").session()
+    };
+    let (ann, bob) = (session_of("ann").await, session_of("bob").await);
     let long = tokio::spawn(begun(&ann, 7, LONG));
     let seen = |session: &Session, of: &str| {
         let sql = format!("select sql from meta.queries where user_name = '{of}' and state = 'running'");

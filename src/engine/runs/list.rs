@@ -40,9 +40,8 @@ pub(in crate::engine) fn schema() -> SchemaRef {
 
 /// Returns the rows that the user of a session may see.
 pub(in crate::engine) fn rows(shared: &Shared, state: &dyn Session) -> Vec<ArrayRef> {
-    let user = state.config_options().extensions.get::<SessionUser>().map(|user| Arc::clone(&user.0));
-    let owner = user.as_deref().and_then(|user| shared.queries_of(user));
-    let records = shared.runs.of(owner);
+    let user = state.config_options().extensions.get::<SessionUser>();
+    let records = user.map(|user| shared.runs.of(user.queries())).unwrap_or_default();
     let texts = |text: &dyn Fn(&Record) -> Option<String>| {
         Arc::new(records.iter().map(|record| text(record)).collect::<StringArray>()) as ArrayRef
     };

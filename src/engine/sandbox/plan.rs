@@ -252,7 +252,7 @@ impl Session {
         let (object, user) = (format!("ingest {SANDBOX}.{}", ingest.table), self.user());
         self.shared.audit.record(&AuditEntry {
             act: Act::Written,
-            user: Some(user),
+            user: Some(&user.name),
             address: None,
             object: &object,
             outcome: "begun",
