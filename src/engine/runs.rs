@@ -182,8 +182,11 @@ impl Runs {
     pub(super) fn kill(&self, id: u64, owner: Option<&str>, by: &Arc<str>) -> usize {
         let records = self.records();
         let meant = records.running.iter().filter(|record| record.id == id);
-        let meant = meant.filter(|record| owner.is_none_or(|owner| *record.user == *owner));
-        meant.map(|record| record.killed_by.send_replace(Some(Arc::clone(by)))).count()
+        let meant: Vec<_> = meant.filter(|record| owner.is_none_or(|owner| *record.user == *owner)).collect();
+        for record in &meant {
+            record.killed_by.send_replace(Some(Arc::clone(by)));
+        }
+        meant.len()
     }
 
     /// Begins a query.

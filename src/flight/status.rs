@@ -69,7 +69,7 @@ fn without_places(text: &str) -> String {
 fn without_place(word: &str) -> Cow<'_, str> {
     let path = word.strip_prefix("file://").unwrap_or(word);
     if path.starts_with('/') && path.matches('/').count() > 1 {
-        let end = path.trim_end_matches(|other: char| other == ':' || other == '/');
+        let end = path.trim_end_matches([':', '/']);
         return Cow::Borrowed(&path[end.rfind('/').map_or(0, |place| place + 1)..]);
     }
     match Url::parse(word) {

@@ -49,11 +49,14 @@ enum Stage {
     Stopping,
 }
 
+/// When sources and warehouse were looked at last, and what is wrong with them.
+type Look = (Instant, std::result::Result<(), &'static str>);
+
 /// What the listener is told of the server. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
 pub struct Health {
     stage: Arc<watch::Sender<Stage>>,
-    look: Arc<Mutex<Option<(Instant, std::result::Result<(), &'static str>)>>>,
+    look: Arc<Mutex<Option<Look>>>,
 }
 
 impl Default for Health {

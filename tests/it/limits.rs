@@ -64,7 +64,7 @@ async fn ids(client: &mut Client, state: &str, text: &str, count: usize) -> Vec<
     let found = async {
         loop {
             let batches = rows(client, &sql).await.expect("it is answered");
-            let texts: Vec<String> = batches.iter().flat_map(|batch| crate::support::texts(batch)).flatten().collect();
+            let texts: Vec<String> = batches.iter().flat_map(crate::support::texts).flatten().collect();
             if texts.len() >= count {
                 return texts;
             }

@@ -100,7 +100,7 @@ impl Run {
     /// Does a step of the query. One that goes on for longer than small ones do waits for a place among the large.
     ///
     /// # Errors
-    /// As [`Run::enter`].
+    /// As `Run::enter`.
     pub async fn step<T>(&self, work: impl Future<Output = T>) -> Result<T> {
         let mut work = std::pin::pin!(work);
         let until = *self.quick_until.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,7 +119,7 @@ impl Run {
     /// Waits for the client to take rows. One that takes its time gives the query's place to another.
     ///
     /// # Errors
-    /// As [`Run::enter`], and `Limit` where the client takes longer than a query may.
+    /// As `Run::enter`, and `Limit` where the client takes longer than a query may.
     pub async fn wait<T>(&self, taken: impl Future<Output = T>) -> Result<T> {
         let mut taken = std::pin::pin!(taken);
         if let Ok(done) = tokio::time::timeout(UNREAD, &mut taken).await {
