@@ -51,6 +51,24 @@ description = "No month has a thousand."
 sql = "select month, paid from metrics.paid where paid >= 1000"
 "#;
 
+/// A metric that is published whole: all that was ever paid.
+const EVER_SQL: &str = "select
+    'all' as scope,
+    cast(sum(amount) as decimal(18, 2)) as paid
+from billing.payments
+where paid_at < setting('reporting.as_of')
+";
+
+const EVER_SIDECAR: &str = r#"
+description = "What was paid."
+grain = "scope"
+key = ["scope"]
+columns = [
+    ["scope", "text", "all"],
+    ["paid", "money", "payments"],
+]
+"#;
+
 /// The metrics that read payments.
 const PAID: [&str; 2] = ["paid", "revenue"];
 

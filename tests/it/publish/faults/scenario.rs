@@ -17,27 +17,9 @@ use topline::lake::Lake;
 use topline::publish::{Progress, Step, close, materialize, reopen};
 use topline::{ErrorKind, Result};
 
-use super::super::{PAID_SIDECAR, PAID_SQL, Shop, due, rows};
+use super::super::{EVER_SIDECAR, EVER_SQL, PAID_SIDECAR, PAID_SQL, Shop, due, rows};
 use super::store::Process;
 use crate::project::answer;
-
-/// A metric that is published whole: all that was ever paid.
-const TOTAL_SQL: &str = "select
-    'all' as scope,
-    cast(sum(amount) as decimal(18, 2)) as paid
-from billing.payments
-where paid_at < setting('reporting.as_of')
-";
-
-const TOTAL_SIDECAR: &str = r#"
-description = "What was paid."
-grain = "scope"
-key = ["scope"]
-columns = [
-    ["scope", "text", "all"],
-    ["paid", "money", "payments"],
-]
-"#;
 
 /// The metrics: small ones, so that a thousand runs take a minute.
 pub const METRICS: [&str; 2] = ["paid", "paid_ever"];
@@ -132,8 +114,8 @@ impl Scenario {
 
     async fn new(name: &'static str, before: &[Before], deed: Deed) -> Self {
         let shop = Shop::new();
-        shop.project.text("models/metrics/paid_ever.sql", TOTAL_SQL);
-        shop.project.text("models/metrics/paid_ever.toml", TOTAL_SIDECAR);
+        shop.project.text("models/metrics/paid_ever.sql", EVER_SQL);
+        shop.project.text("models/metrics/paid_ever.toml", EVER_SIDECAR);
         let store = Arc::new(InMemory::new());
         for step in before {
             match step {

@@ -10,7 +10,7 @@ use topline::domain::clock::Clock;
 use topline::engine::Engine;
 use topline::lake::Lake;
 
-use super::super::{PAID_SIDECAR, PAID_SQL, Shop};
+use super::super::{EVER_SIDECAR, EVER_SQL, PAID_SIDECAR, PAID_SQL, Shop};
 use crate::company;
 use crate::project::{Table, flags, texts};
 
@@ -38,23 +38,6 @@ columns = [
     ["paid", "money", "payments"],
     ["is_complete", "flag", "whether the month has ended at as_of"],
     ["month", "date", "month"],
-]
-"#;
-
-const EVER_SQL: &str = "select
-    'all' as scope,
-    cast(sum(amount) as decimal(18, 2)) as paid
-from billing.payments
-where paid_at < setting('reporting.as_of')
-";
-
-const EVER_SIDECAR: &str = r#"
-description = "What was paid."
-grain = "scope"
-key = ["scope"]
-columns = [
-    ["scope", "text", "all"],
-    ["paid", "money", "payments"],
 ]
 "#;
 
