@@ -15,6 +15,7 @@ mod ledger;
 mod leftovers;
 mod reachable;
 mod scan;
+mod small;
 mod table;
 mod types;
 mod writer;
@@ -38,6 +39,7 @@ pub use ledger::{Append, Ledger};
 pub use leftovers::Ages;
 pub use reachable::OldFile;
 pub use scan::LakeTable;
+use small::SmallTables;
 pub use table::{Table, TableVersion};
 pub use types::{converted, storable};
 pub use writer::{NewFile, TableWriter};
@@ -50,6 +52,7 @@ const URL: &str = "lake://warehouse";
 pub struct Lake {
     source: Source,
     footers: Arc<Footers>,
+    small: Arc<SmallTables>,
     place: String,
 }
 
@@ -86,7 +89,8 @@ impl Lake {
     pub fn over(store: Arc<dyn ObjectStore>, place: String) -> Result<Self> {
         let url = ObjectStoreUrl::parse(URL)
             .map_err(|cause| Error::new(ErrorKind::Internal, "the warehouse has no URL").with_source(cause))?;
-        Ok(Self { source: Source::of_store("warehouse", url, store), footers: Arc::default(), place })
+        let source = Source::of_store("warehouse", url, store);
+        Ok(Self { source, footers: Arc::default(), small: Arc::default(), place })
     }
 
     /// Returns where the warehouse lies, for messages.

@@ -151,7 +151,8 @@ impl Reuse {
         self.put_behind(run, id, &mut behind).await?;
         let rest = ready.view.rest(run.current, NO_OTHERS);
         let session = run.session.clone().with_stand_ins(behind);
-        Ok(session.stand_in(&id.name, reader, rest).await?.map(Arc::new))
+        let stand_in = session.stand_in(&id.name, reader, rest).await?;
+        Ok(stand_in.map(|stand_in| Arc::new(stand_in.holding_rest())))
     }
 }
 

@@ -11,6 +11,7 @@ pub mod entry;
 mod history;
 mod provider;
 mod reading;
+mod rest;
 pub mod scope;
 mod stand_in;
 pub mod view;
@@ -34,7 +35,8 @@ use entry::Entry;
 pub use history::restatements;
 pub(super) use history::{TABLES, month_rows, months, run_rows, runs};
 pub(super) use provider::{Pin, PublishedTable};
-pub use stand_in::{Rest, StandIn, StandIns};
+pub use rest::Rest;
+pub use stand_in::{StandIn, StandIns};
 
 /// The schema of what is published.
 pub const PUBLISHED: &str = "published";

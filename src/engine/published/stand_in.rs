@@ -19,9 +19,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::union::UnionExec;
 
+use super::rest::{HeldRows, Rest};
 use crate::catalog::TableId;
 use crate::engine::Session;
-use crate::engine::days::days_of;
 use crate::engine::native::{physical, without_qualifiers};
 use crate::error::Result;
 use crate::lake::{LakeTable, storable};
@@ -42,15 +42,8 @@ pub struct StandIn {
     schema: SchemaRef,
     /// The rows that the files do not have; `None` where there are none, or nobody asks for them.
     rest: Option<(Session, Rest)>,
-}
-
-/// The rows of a view that files do not have.
-#[derive(Debug, Clone)]
-pub struct Rest {
-    /// The query for them, with the columns of the view.
-    pub sql: String,
-    /// The column with the month of a row, where the view has it, and the first day of the first month of these rows.
-    pub months: Option<(String, i32)>,
+    /// The rest, once it is computed; `None` where it is computed anew for each scan.
+    held: Option<HeldRows>,
 }
 
 impl StandIns {
@@ -101,15 +94,34 @@ impl Session {
         }
         let rest = rest.map(|rest| (self.clone(), rest));
         let files = files.with_schema(Arc::clone(&schema));
-        Ok(Some(StandIn { view: plan, files, schema, rest }))
+        Ok(Some(StandIn { view: plan, files, schema, rest, held: None }))
     }
 }
 
-impl Rest {
-    /// Returns whether filters leave none of the rows.
-    fn is_left_out_by(&self, filters: &[Expr]) -> bool {
-        let Some((column, first_day)) = &self.months else { return false };
-        days_of(filters, column).1.is_some_and(|last| last < *first_day)
+impl StandIn {
+    /// Returns it with a rest that is computed once for all scans, where it is small.
+    pub fn holding_rest(mut self) -> Self {
+        self.held = Some(HeldRows::default());
+        self
+    }
+
+    /// Returns the plan for columns of the rest.
+    async fn rest(
+        &self,
+        state: &dyn PlanSession,
+        (session, rest): (&Session, &Rest),
+        (filters, columns): (&[Expr], &Schema),
+    ) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        let of_engine = |error| DataFusionError::External(Box::new(error));
+        if let Some(held) = &self.held
+            && let Some(rows) =
+                held.of(session, &rest.sql, &state.runtime_env().memory_pool).await.map_err(of_engine)?
+        {
+            return rows.scan(columns);
+        }
+        let plan = session.prepare(&rest.sql).await.map_err(of_engine)?.plan;
+        let names: Vec<&str> = columns.fields().iter().map(|field| field.name().as_str()).collect();
+        physical(state, &plan, filters, &names).await
     }
 }
 
@@ -154,13 +166,11 @@ impl TableProvider for StandIn {
         if rest.is_left_out_by(&filters) {
             return Ok(files);
         }
-        let rest = session.prepare(&rest.sql).await.map_err(|error| DataFusionError::External(Box::new(error)))?.plan;
         let schema = match projection {
             Some(places) => Arc::new(self.schema.project(places)?),
             None => Arc::clone(&self.schema),
         };
-        let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        let rest = physical(state, &rest, &filters, &columns).await?;
+        let rest = self.rest(state, (session, rest), (&filters, &schema)).await?;
         UnionExec::try_new(vec![with_types(files, &schema)?, with_types(rest, &schema)?])
     }
 }

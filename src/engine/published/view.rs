@@ -30,6 +30,8 @@ enum Division {
     Whole,
     /// The column `month`.
     OwnMonth,
+    /// The month in which the day of a column lies.
+    Period(String),
     /// SQL for the month, which has no column of its own.
     Derived(String),
 }
@@ -58,7 +60,7 @@ impl View {
         let division = match sidecar.map(|sidecar| (&sidecar.publish, sidecar.period.as_deref())) {
             Some((Some(publish), _)) => Division::Derived(publish.month.clone()),
             Some((None, Some(OWN_MONTH))) => Division::OwnMonth,
-            Some((None, Some(period))) => Division::Derived(format!("month_of(\"{period}\")")),
+            Some((None, Some(period))) => Division::Period(period.to_owned()),
             _ => Division::Whole,
         };
         let schema = storable(&listing.schema)?;
@@ -77,7 +79,7 @@ impl View {
         match self.division {
             Division::Whole => None,
             Division::OwnMonth => Some(OWN_MONTH),
-            Division::Derived(_) => Some(MONTH),
+            Division::Period(_) | Division::Derived(_) => Some(MONTH),
         }
     }
 
@@ -101,7 +103,7 @@ impl View {
 
     /// Returns the columns of the Delta table, and how its files are divided.
     pub fn table_columns(&self) -> Columns {
-        let derived = matches!(self.division, Division::Derived(_)).then(|| Field::new(MONTH, DataType::Date32, true));
+        let derived = self.has_derived_month().then(|| Field::new(MONTH, DataType::Date32, true));
         let run = Field::new(RUN_ID, DataType::Utf8, true);
         let own = self.schema.fields().iter().map(|field| field.as_ref().clone());
         let properties = [
@@ -132,8 +134,22 @@ impl View {
             range = format!("{range} or {}", within(&month, others));
         }
         let first = others.first().map_or(current, |(first, _)| *first);
-        let own = (self.division == Division::OwnMonth).then(|| (OWN_MONTH.to_owned(), first.first_day()));
-        Some(Rest { sql: format!("select {columns} from {table} where {range}"), months: own })
+        let days = self.day_column().map(|column| (column.to_owned(), first.first_day()));
+        Some(Rest { sql: format!("select {columns} from {table} where {range}"), days })
+    }
+
+    /// Returns the column with a day in the month of a row; `None` where no column tells it alone.
+    fn day_column(&self) -> Option<&str> {
+        match &self.division {
+            Division::Whole | Division::Derived(_) => None,
+            Division::OwnMonth => Some(OWN_MONTH),
+            Division::Period(column) => Some(column),
+        }
+    }
+
+    /// Returns whether the month is no column of the metric's own.
+    fn has_derived_month(&self) -> bool {
+        matches!(self.division, Division::Period(_) | Division::Derived(_))
     }
 
     /// Returns SQL for the month of a row; `None` where there are no months.
@@ -141,6 +157,7 @@ impl View {
         match &self.division {
             Division::Whole => None,
             Division::OwnMonth => Some(format!("\"{OWN_MONTH}\"")),
+            Division::Period(column) => Some(format!("month_of(\"{column}\")")),
             Division::Derived(sql) => Some(sql.clone()),
         }
     }
@@ -157,11 +174,7 @@ impl View {
             Scope::All(_) => format!("{month} < {} or {month} is null", current.sql()),
             Scope::Ranges(ranges) => within(&month, ranges),
         };
-        let derived = if matches!(self.division, Division::Derived(_)) {
-            format!(", {month} as \"{MONTH}\"")
-        } else {
-            String::new()
-        };
+        let derived = if self.has_derived_month() { format!(", {month} as \"{MONTH}\"") } else { String::new() };
         format!(
             "select {columns}{derived} from {table} where {range} \
              order by {month} nulls first, {order}"
