@@ -26,7 +26,7 @@ import adbc_driver_flightsql.dbapi as flight
 LIGHT = [
     "select 1",
     "select metric, label, unit from meta.metrics order by metric",
-    "select month, amount from finance.targets limit 20",
+    "select month, metric, target from finance.targets limit 20",
     "select count(*) from crm.accounts",
     "select table_schema, table_name from information_schema.tables",
     "select stage, count(*) from crm.opportunities group by stage order by stage",
@@ -37,7 +37,7 @@ HEAVY = [
     "select channel, count(*), count(distinct account_id) from campaign.touches group by channel",
     "select touch_id, touched_at from campaign.touches order by touched_at, touch_id limit 100000",
     "select month, nrr, grr from nrr",
-    "select a.account_id, count(*) from core.touches a join core.touches b using (account_id) group by 1 order by 2 desc limit 10",
+    "select a.account_id, count(*) from campaign.touches a join campaign.touches b on a.account_id = b.account_id group by a.account_id order by 2 desc limit 10",
     "select * from time_to_revenue",
 ]
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use thread_priority::{ThreadPriority, ThreadPriorityValue, set_current_thread_priority};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -17,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 const MESSAGES_WAITING_MAX: usize = 2;
 
 /// The threads of small queries and calls, and those of large queries: the system shares the processors among all of
-/// them, so that none of the small waits until a large one gives way.
+/// them, so that none of the small waits until a large one gives way. Where there are too few, the small go first.
 #[derive(Debug)]
 pub(super) struct Lanes {
     quick: Workers,
@@ -30,7 +31,8 @@ impl Lanes {
     /// # Errors
     /// `Internal` where the machine gives none.
     pub(super) fn start(threads: usize) -> Result<Self> {
-        Ok(Self { quick: Workers::start(threads.max(QUICK_THREADS_MIN))?, heavy: Workers::start(threads)? })
+        let quick = Workers::start(threads.max(QUICK_THREADS_MIN), Haste::Usual)?;
+        Ok(Self { quick, heavy: Workers::start(threads, Haste::Patient)? })
     }
 
     /// Returns the threads of a lane.
@@ -45,6 +47,18 @@ impl Lanes {
 /// Threads of small queries: one that takes its time does not keep the others waiting.
 const QUICK_THREADS_MIN: usize = 2;
 
+/// How the system treats threads where more want to run than there are processors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Haste {
+    /// As all others.
+    Usual,
+    /// They give way to others: theirs is work of seconds.
+    Patient,
+}
+
+/// The priority of patient threads, of 0 to 99: 10 of niceness, with which they have a tenth of the time of another.
+const PATIENT: u8 = 25;
+
 /// The threads. Dropping them ends what runs on them.
 #[derive(Debug)]
 pub(super) struct Workers {
@@ -56,11 +70,12 @@ impl Workers {
     ///
     /// # Errors
     /// `Internal` where the machine gives none.
-    pub(super) fn start(threads: usize) -> Result<Self> {
+    fn start(threads: usize, haste: Haste) -> Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .thread_name("query")
             .thread_stack_size(STACK_BYTES)
+            .on_thread_start(move || be(haste))
             .enable_all()
             .build()
             .map_err(|cause| Error::new(ErrorKind::Internal, "no threads can be started").with_source(cause))?;
@@ -110,6 +125,16 @@ impl Workers {
             tasks.spawn_on(work, runtime.handle());
         }
         tasks
+    }
+}
+
+/// Takes the priority for the thread that calls. Where the system has none, all threads are as others.
+fn be(haste: Haste) {
+    if haste == Haste::Patient
+        && let Ok(value) = ThreadPriorityValue::try_from(PATIENT)
+        && let Err(cause) = set_current_thread_priority(ThreadPriority::Crossplatform(value))
+    {
+        tracing::debug!(?cause, "threads of large queries keep the usual priority");
     }
 }
 
@@ -171,7 +196,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_an_error_of_the_one_query() {
-        let workers = Workers::start(1).expect("a thread");
+        let workers = Workers::start(1, Haste::Patient).expect("a thread");
         let failed: Result<()> = workers.run(async { panic!("a test's panic") }).await;
         assert_eq!(failed.expect_err("it panicked").kind(), ErrorKind::Internal);
         assert_eq!(workers.run(async { Ok(7) }).await.ok(), Some(7));
@@ -179,7 +204,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_that_panics_does_not_end_as_if_it_were_whole() {
-        let (workers, run) = (Workers::start(1).expect("a thread"), run().await);
+        let (workers, run) = (Workers::start(1, Haste::Patient).expect("a thread"), run().await);
         let items = futures::stream::iter(0..3).map(|item| if item < 2 { Ok(item) } else { panic!("a test's panic") });
         let all: Result<Vec<i32>> = workers.pump(items.boxed(), run).try_collect().await;
         assert_eq!(all.expect_err("it panicked").kind(), ErrorKind::Internal);
@@ -187,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_arrives_in_order() {
-        let (workers, run) = (Workers::start(2).expect("threads"), run().await);
+        let (workers, run) = (Workers::start(2, Haste::Usual).expect("threads"), run().await);
         let all: Result<Vec<i32>> =
             workers.pump(futures::stream::iter(0..100).map(Ok).boxed(), run).try_collect().await;
         assert_eq!(all.expect("no error"), (0..100).collect::<Vec<_>>());
