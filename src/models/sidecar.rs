@@ -62,6 +62,10 @@ pub struct Sidecar {
     pub weeks_of: Option<String>,
     /// How the view is published, where its period does not say it.
     pub publish: Option<PublishEntry>,
+    /// Whether a run that publishes computes the rows once for all metrics and laws that read them: they are few, and made
+    /// of many.
+    #[serde(default)]
+    pub once: bool,
     /// How far a change of what the select reads reaches, by table or model; what is not said touches all months.
     #[serde(default)]
     pub reach: BTreeMap<String, ReachEntry>,

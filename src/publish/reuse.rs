@@ -1,4 +1,5 @@
-//! What a run has computed, or found as it should be, stands in for the views that other metrics and laws read.
+//! What a run has computed, or found as it should be, stands in for the views that other metrics and laws read; so do the
+//! rows of views whose sidecar says `once`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,7 +31,7 @@ pub(super) struct Reuse {
     current: BTreeMap<String, u64>,
     ready: BTreeMap<String, Arc<Ready>>,
     /// What stands in for whole views, months that have not ended included.
-    whole: BTreeMap<String, Option<Arc<StandIn>>>,
+    whole: BTreeMap<TableId, Option<Arc<StandIn>>>,
 }
 
 struct Ready {
@@ -69,15 +70,16 @@ impl Reuse {
         let id = TableId { schema: SCHEMA.to_owned(), name: metric.to_owned() };
         let mut stand_ins = StandIns::default();
         let Some(model) = run.engine.models().get(&id) else { return Ok(run.session.clone()) };
-        for read in &metrics_of(&model.reads) {
+        for read in &model.reads {
             // What reaches no earlier month is not asked for months that have not ended.
             let is_onwards = model.sidecar.reach.get(&read.to_string()).is_some_and(|entry| !entry.is_of_all());
-            let ready = if is_onwards { self.ready(run, &read.name).await? } else { None };
+            let has_months = read.schema == SCHEMA && is_onwards;
+            let ready = if has_months { self.ready(run, &read.name).await? } else { None };
             match ready {
                 Some(ready) => {
                     let reader = ready.table.reader_of(&ready.view.table_columns().schema, &ready.parts)?;
                     if let Some(stand_in) = run.session.stand_in(&read.name, reader, NO_REST).await? {
-                        stand_ins.insert(&read.name, Arc::new(stand_in));
+                        stand_ins.insert(read, Arc::new(stand_in));
                     }
                 }
                 None => self.put_whole(run, read, &mut stand_ins).await?,
@@ -92,7 +94,7 @@ impl Reuse {
     /// As [`Reuse::session_of`].
     pub(super) async fn session_of_laws(&mut self, run: &Run<'_>, reads: &BTreeSet<TableId>) -> Result<Session> {
         let mut stand_ins = StandIns::default();
-        for read in &metrics_of(reads) {
+        for read in reads {
             self.put_whole(run, read, &mut stand_ins).await?;
         }
         Ok(run.session.clone().with_stand_ins(stand_ins))
@@ -118,16 +120,16 @@ impl Reuse {
         stand_ins: &'a mut StandIns,
     ) -> BoxFuture<'a, Result<()>> {
         async move {
-            let known = match self.whole.get(&id.name) {
+            let known = match self.whole.get(id) {
                 Some(known) => known.clone(),
                 None => {
                     let made = self.whole(run, id).await?;
-                    self.whole.insert(id.name.clone(), made.clone());
+                    self.whole.insert(id.clone(), made.clone());
                     made
                 }
             };
             match known {
-                Some(known) => stand_ins.insert(&id.name, known),
+                Some(known) => stand_ins.insert(id, known),
                 None => self.put_behind(run, id, stand_ins).await?,
             }
             Ok(())
@@ -138,27 +140,30 @@ impl Reuse {
     /// Puts what stands in for the views that a view reads.
     async fn put_behind(&mut self, run: &Run<'_>, id: &TableId, stand_ins: &mut StandIns) -> Result<()> {
         let Some(model) = run.engine.models().get(id) else { return Ok(()) };
-        for read in &metrics_of(&model.reads) {
+        for read in &model.reads {
             self.put_whole(run, read, stand_ins).await?;
         }
         Ok(())
     }
 
     async fn whole(&mut self, run: &Run<'_>, id: &TableId) -> Result<Option<Arc<StandIn>>> {
-        let Some(ready) = self.ready(run, &id.name).await? else { return Ok(None) };
-        let reader = ready.table.reader_of(&ready.view.table_columns().schema, &ready.parts)?;
+        let ready = if id.schema == SCHEMA { self.ready(run, &id.name).await? } else { None };
+        let is_once = run.engine.models().get(id).is_some_and(|model| model.sidecar.once);
+        if ready.is_none() && !is_once {
+            return Ok(None);
+        }
         let mut behind = StandIns::default();
         self.put_behind(run, id, &mut behind).await?;
-        let rest = ready.view.rest(run.current, NO_OTHERS);
         let session = run.session.clone().with_stand_ins(behind);
-        let stand_in = session.stand_in(&id.name, reader, rest).await?;
+        let stand_in = match ready {
+            Some(ready) => {
+                let reader = ready.table.reader_of(&ready.view.table_columns().schema, &ready.parts)?;
+                session.stand_in(&id.name, reader, ready.view.rest(run.current, NO_OTHERS)).await?
+            }
+            None => session.stand_in_without_files(id).await?,
+        };
         Ok(stand_in.map(|stand_in| Arc::new(stand_in.holding_rest())))
     }
-}
-
-/// Returns the metrics among tables.
-fn metrics_of(tables: &BTreeSet<TableId>) -> Vec<TableId> {
-    tables.iter().filter(|id| id.schema == SCHEMA).cloned().collect()
 }
 
 /// Returns metrics in an order in which each comes after those that it reads.

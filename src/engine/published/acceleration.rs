@@ -67,7 +67,7 @@ impl Accelerating<'_> {
                 && !self.computed.contains(&id.name)
                 && let Some(stand_in) = self.stand_in(id).await?
             {
-                stand_ins.insert(&id.name, Arc::new(stand_in));
+                stand_ins.insert(id, Arc::new(stand_in));
                 return Ok(());
             }
             if let Some(model) = self.session.shared.models.get(id) {

@@ -17,8 +17,8 @@ use crate::engine::Session;
 use crate::engine::days::days_of;
 use crate::error::Result;
 
-/// Bytes of rows that are held for one view: the month that has not ended of all metrics but the rows of single touches.
-const HELD_BYTES_MAX: usize = 16 << 20;
+/// Bytes of rows that are held for one view: a month of all metrics but the rows of single touches, some 100,000 deals.
+const HELD_BYTES_MAX: usize = 64 << 20;
 
 /// The rows of a view that files do not have.
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ impl HeldRows {
 impl Held {
     async fn of(session: &Session, sql: &str, pool: &Arc<dyn MemoryPool>) -> Result<Option<Self>> {
         let mut rows = session.all_rows(sql).await?;
-        let reservation = MemoryConsumer::new("rows of months that have not ended").register(pool);
+        let reservation = MemoryConsumer::new("rows for several queries").register(pool);
         let mut batches = Vec::new();
         while let Some(batch) = rows.try_next().await? {
             let has_room = reservation.try_grow(batch.get_array_memory_size()).is_ok();

@@ -1,4 +1,4 @@
-//! Rows of files in the place of views of schema `metrics`: what is computed already is not computed again.
+//! Rows of files, or rows in memory, in the place of views: what is computed already is not computed again.
 //!
 //! A view is found in a plan by its own plan, which the planner puts wherever the view is named. Rows that the files do not
 //! have are computed, and follow those of the files.
@@ -16,6 +16,7 @@ use datafusion::logical_expr::logical_plan::SubqueryAlias;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::expressions::{Column, cast};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::union::UnionExec;
 
@@ -27,10 +28,10 @@ use crate::error::Result;
 use crate::lake::{LakeTable, storable};
 use crate::metrics;
 
-/// Views of schema `metrics` whose rows lie in files. Cheap to clone.
+/// Views whose rows lie in files, or are computed once. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct StandIns {
-    by_view: BTreeMap<String, Arc<StandIn>>,
+    by_view: BTreeMap<TableId, Arc<StandIn>>,
 }
 
 /// The rows of a view, in files or computed.
@@ -38,7 +39,8 @@ pub struct StandIns {
 pub struct StandIn {
     /// The plan of the view, by which it is found.
     view: LogicalPlan,
-    files: LakeTable,
+    /// `None` where no row lies in files.
+    files: Option<LakeTable>,
     schema: SchemaRef,
     /// The rows that the files do not have; `None` where there are none, or nobody asks for them.
     rest: Option<(Session, Rest)>,
@@ -48,8 +50,13 @@ pub struct StandIn {
 
 impl StandIns {
     /// Adds what stands in for a view.
-    pub fn insert(&mut self, view: &str, stand_in: Arc<StandIn>) {
-        self.by_view.insert(view.to_owned(), stand_in);
+    pub fn insert(&mut self, view: &TableId, stand_in: Arc<StandIn>) {
+        self.by_view.insert(view.clone(), stand_in);
+    }
+
+    fn of(&self, named: &SubqueryAlias) -> Option<&Arc<StandIn>> {
+        let of_name = self.by_view.iter().filter(|(id, _)| id.name == named.alias.table());
+        of_name.map(|(_, stand_in)| stand_in).find(|known| *named.input == known.view)
     }
 
     /// Returns a plan that reads files where it read one of the views.
@@ -59,10 +66,7 @@ impl StandIns {
         }
         let put = plan.transform_down_with_subqueries(|node| {
             let LogicalPlan::SubqueryAlias(named) = &node else { return Ok(Transformed::no(node)) };
-            let Some(stand_in) = self.by_view.get(named.alias.table()).filter(|known| *named.input == known.view)
-            else {
-                return Ok(Transformed::no(node));
-            };
+            let Some(stand_in) = self.of(named) else { return Ok(Transformed::no(node)) };
             let source = provider_as_source(Arc::clone(stand_in) as Arc<dyn TableProvider>);
             let scan = LogicalPlanBuilder::scan(named.alias.clone(), source, None)?.build()?;
             let named = SubqueryAlias::try_new(Arc::new(scan), named.alias.clone())?;
@@ -86,15 +90,32 @@ impl Session {
     /// `NotFound` where there is no such view, `Model` where it does not plan.
     pub async fn stand_in(&self, view: &str, files: LakeTable, rest: Option<Rest>) -> Result<Option<StandIn>> {
         let id = TableId { schema: metrics::SCHEMA.to_owned(), name: view.to_owned() };
-        let provider = self.shared.provider(&id).await?;
-        let Some(plan) = provider.get_logical_plan().map(|plan| plan.into_owned()) else { return Ok(None) };
-        let schema = provider.schema();
+        let Some((view, schema)) = self.view_and_schema(&id).await? else { return Ok(None) };
         if !has_same_types(&schema, &files.schema()) {
             return Ok(None);
         }
         let rest = rest.map(|rest| (self.clone(), rest));
-        let files = files.with_schema(Arc::clone(&schema));
-        Ok(Some(StandIn { view: plan, files, schema, rest, held: None }))
+        let files = Some(files.with_schema(Arc::clone(&schema)));
+        Ok(Some(StandIn { view, files, schema, rest, held: None }))
+    }
+
+    /// Returns what stands in for a view: all of its rows are the rest, computed in this session where they are
+    /// asked for. `None` where it is no view.
+    ///
+    /// # Errors
+    /// As [`Session::stand_in`].
+    pub async fn stand_in_without_files(&self, id: &TableId) -> Result<Option<StandIn>> {
+        let Some((view, schema)) = self.view_and_schema(id).await? else { return Ok(None) };
+        let names: Vec<String> = schema.fields().iter().map(|field| format!("\"{}\"", field.name())).collect();
+        let sql = format!("select {} from \"{}\".\"{}\"", names.join(", "), id.schema, id.name);
+        let rest = Some((self.clone(), Rest { sql, days: None }));
+        Ok(Some(StandIn { view, files: None, schema, rest, held: None }))
+    }
+
+    async fn view_and_schema(&self, id: &TableId) -> Result<Option<(LogicalPlan, SchemaRef)>> {
+        let provider = self.shared.provider(id).await?;
+        let plan = provider.get_logical_plan().map(|plan| plan.into_owned());
+        Ok(plan.map(|plan| (plan, provider.schema())))
     }
 }
 
@@ -160,18 +181,26 @@ impl TableProvider for StandIn {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
-        let files = self.files.scan(state, projection, filters, limit).await?;
-        let Some((session, rest)) = &self.rest else { return Ok(files) };
-        let filters = filters.iter().cloned().map(without_qualifiers).collect::<PlanResult<Vec<_>>>()?;
-        if rest.is_left_out_by(&filters) {
-            return Ok(files);
-        }
         let schema = match projection {
             Some(places) => Arc::new(self.schema.project(places)?),
             None => Arc::clone(&self.schema),
         };
-        let rest = self.rest(state, (session, rest), (&filters, &schema)).await?;
-        UnionExec::try_new(vec![with_types(files, &schema)?, with_types(rest, &schema)?])
+        let mut scans = Vec::new();
+        if let Some(files) = &self.files {
+            scans.push(files.scan(state, projection, filters, limit).await?);
+        }
+        let filters = filters.iter().cloned().map(without_qualifiers).collect::<PlanResult<Vec<_>>>()?;
+        if let Some((session, rest)) = self.rest.as_ref().filter(|(_, rest)| !rest.is_left_out_by(&filters)) {
+            scans.push(self.rest(state, (session, rest), (&filters, &schema)).await?);
+        }
+        match (scans.pop(), scans.is_empty()) {
+            (None, _) => Ok(Arc::new(EmptyExec::new(schema))),
+            (Some(scan), true) => with_types(scan, &schema),
+            (Some(scan), false) => {
+                scans.push(scan);
+                UnionExec::try_new(scans.into_iter().map(|scan| with_types(scan, &schema)).collect::<PlanResult<_>>()?)
+            }
+        }
     }
 }
 
