@@ -8,6 +8,7 @@ pub mod governance;
 pub mod hash;
 pub mod month;
 pub mod names;
+pub mod places;
 pub mod resident;
 pub mod schedule;
 pub mod secret;
