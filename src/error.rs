@@ -59,6 +59,26 @@ impl ErrorKind {
         Self::Internal,
     ];
 
+    /// Returns the word for it, as traces and metrics have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Source => "source",
+            Self::Model => "model",
+            Self::Query => "query",
+            Self::Argument => "argument",
+            Self::NotFound => "not_found",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Refused => "refused",
+            Self::Limit => "limit",
+            Self::Busy => "busy",
+            Self::Cancelled => "cancelled",
+            Self::Storage => "storage",
+            Self::Unsupported => "unsupported",
+            Self::Internal => "internal",
+        }
+    }
+
     /// Returns whether the same may do well later, although nobody mends anything: a store is back, memory is free, a file
     /// that was being replaced is whole.
     pub fn is_transient(self) -> bool {

@@ -12,7 +12,7 @@
 //! | 4 engine | [`engine`], then [`publish`] | sessions, limits, running a query, row checks; months that do not move |
 //! | 3 meaning | [`models`], then [`metrics`] | SQL files and their order; what a metric is |
 //! | 2 catalog | [`catalog`] | the contract that source tables are held against |
-//! | 1 storage | [`sources`], [`sample`], [`functions`], [`auth`], [`audit`], then [`lake`] | Parquet in, the synthetic company, native functions, who calls, what is written down, Delta tables |
+//! | 1 storage | [`sources`], [`sample`], [`functions`], [`auth`], [`audit`], [`traces`], then [`lake`] | Parquet in, the synthetic company, native functions, who calls, what is written down, what a collector is told, Delta tables |
 //! | 0 words | [`domain`], [`error`], [`config`] | time, names, the one error type, checked settings |
 //!
 //! # Glossary
@@ -45,5 +45,6 @@ pub mod models;
 pub mod publish;
 pub mod sample;
 pub mod sources;
+pub mod traces;
 
 pub use error::{Error, ErrorKind, Result};

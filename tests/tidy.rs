@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The floor of each module: a file imports from floors below its own only.
-const FLOORS: [(&str, u8); 20] = [
+const FLOORS: [(&str, u8); 21] = [
     ("error", 0),
     ("domain", 1),
     ("config", 2),
@@ -13,6 +13,7 @@ const FLOORS: [(&str, u8); 20] = [
     ("sources", 10),
     ("sample", 10),
     ("functions", 10),
+    ("traces", 10),
     ("lake", 15),
     ("catalog", 20),
     ("models", 30),

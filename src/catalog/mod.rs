@@ -68,6 +68,8 @@ pub struct Found {
     pub rows: u64,
     /// Bytes of the files.
     pub bytes: u64,
+    /// When one of them was changed last, in microseconds since 1970-01-01 UTC.
+    pub newest_micros: i64,
 }
 
 impl Catalog {
@@ -202,6 +204,11 @@ impl Catalog {
                 files: footers.len() as u64,
                 rows: footers.iter().map(crate::sources::footer::Footer::rows).sum(),
                 bytes: footers.iter().map(|footer| footer.file.meta.size).sum(),
+                newest_micros: footers
+                    .iter()
+                    .map(|footer| footer.file.meta.last_modified.timestamp_micros())
+                    .max()
+                    .unwrap_or_default(),
             });
             states.push(TableState { id: table.id.clone(), contract: table.contract, found });
         }

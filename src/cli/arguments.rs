@@ -337,7 +337,9 @@ pub(super) struct SampleArguments {
 #[command(after_help = "\
 Examples:
   topline serve
-  topline serve --listen 127.0.0.1:0      any free port; it is printed")]
+  topline serve --listen 127.0.0.1:0      any free port; it is printed
+  TOPLINE_HTTP_ADDRESS=127.0.0.1:9090 topline serve           with health and metrics
+  TOPLINE_TRACES_ENDPOINT=http://127.0.0.1:4318 topline serve  calls are told to a collector")]
 pub(super) struct ServeArguments {
     /// Address and port [default: that of the configuration, else 127.0.0.1:50051]
     #[arg(long, value_name = "ADDR")]

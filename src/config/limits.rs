@@ -20,6 +20,14 @@ pub(super) const LIMIT_KEYS: [&str; 11] = [
     "threads",
 ];
 
+/// Returns the key of `[limits]` that a text names as `[limits] KEY`; `None` where it names none.
+pub fn limit_named(text: &str) -> Option<&'static str> {
+    let (_, rest) = text.split_once("[limits] ")?;
+    let is_word = |other: char| other.is_ascii_lowercase() || other == '_';
+    let word = rest.split(|other| !is_word(other)).next()?;
+    LIMIT_KEYS.into_iter().find(|key| *key == word)
+}
+
 /// The keys that hold a size.
 pub(super) const SIZE_KEYS: [&str; 4] = ["memory", "memory_per_query", "result_bytes", "temporary_disk"];
 

@@ -16,6 +16,7 @@ mod sandbox;
 mod security;
 pub mod settings;
 mod sources;
+mod traces;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -29,12 +30,14 @@ use crate::domain::governance::Decisions;
 use crate::error::{Error, ErrorKind, Result};
 pub use environment::Environment;
 pub use jobs::{JobConfig, JobMonths, Missed};
+pub use limits::limit_named;
 pub use notify::{Address, ChannelConfig, Means, News};
 pub use quality::{NamePattern, QualityConfig, RequiredField};
 pub use roles::{FilterConfig, Mask, MaskConfig, Place, RoleConfig, SandboxRight, roles_of_file};
 pub use sandbox::{SandboxLimits, Warehouse};
 pub use security::{OidcConfig, SecurityConfig, TlsConfig, is_private_url};
 use settings::Settings;
+pub use traces::TracesConfig;
 pub use watch::AuditConfig;
 
 /// The schemas of the source contract.
@@ -179,6 +182,8 @@ pub struct Config {
     pub http: Option<SocketAddr>,
     /// Where logins, refusals, writes and administrative acts are written down; `None` is nowhere.
     pub audit: Option<AuditConfig>,
+    /// The collector that calls are told to; `None` is told nothing.
+    pub traces: Option<TracesConfig>,
     /// Who may connect to the servers, and how.
     pub security: SecurityConfig,
     /// How long calls may take to come to their end once the server is told to stop.

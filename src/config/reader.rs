@@ -13,6 +13,7 @@ use super::quality::{QUALITY_KEYS, QualityConfig};
 use super::sandbox::{SANDBOX_KEYS, SandboxLimits, Warehouse};
 use super::security::{AUTH_KEYS, OIDC_KEYS, SecurityConfig, TLS_KEYS};
 use super::settings::{SETTINGS, Settings};
+use super::traces::TRACES_KEYS;
 use super::watch::{AUDIT_KEYS, HTTP_KEYS};
 use super::{Config, Environment, Limits, default_grace, default_listen};
 use crate::domain::names::nearest;
@@ -20,7 +21,7 @@ use crate::domain::toml_faults;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Keys that are no settings, by section.
-const OTHER_KEYS: [(&str, &[&str]); 11] = [
+const OTHER_KEYS: [(&str, &[&str]); 12] = [
     ("quality", &QUALITY_KEYS),
     ("models", &["location"]),
     ("warehouse", &["accelerate", "location"]),
@@ -32,6 +33,7 @@ const OTHER_KEYS: [(&str, &[&str]); 11] = [
     ("audit", &AUDIT_KEYS),
     ("http", &HTTP_KEYS),
     ("limits", &LIMIT_KEYS),
+    ("traces", &TRACES_KEYS),
 ];
 
 /// The longest time to wait for calls at a stop: who waits longer would rather not stop.
@@ -85,6 +87,7 @@ pub(super) fn is_text(section: &str, key: &str) -> bool {
             "limits" => SIZE_KEYS.contains(&key),
             "auth" => key != "token_hours",
             "flight" => key != "grace_seconds",
+            "traces" => key != "ratio",
             _ => true,
         },
     }
@@ -107,6 +110,11 @@ impl Reader {
             Some(variable) => format!("environment variable \"{variable}\": {problem}"),
             None => format!("{}: {place}: {problem}", self.origin),
         });
+    }
+
+    /// Notes what is wrong with a variable that is no key.
+    pub(super) fn variable_problem(&mut self, variable: &str, problem: &str) {
+        self.problems.push(format!("environment variable \"{variable}\": {problem}"));
     }
 
     fn problem(&mut self, problem: impl Display) {
@@ -136,13 +144,14 @@ impl Reader {
             listen: default_listen(),
             http: None,
             audit: None,
+            traces: None,
             security: SecurityConfig::default(),
             grace: default_grace(),
             limits: Limits::default(),
             storage_options: environment.storage_options.clone(),
         };
         let sections: Vec<_> = section_names().collect();
-        let mut jobs = None;
+        let (mut jobs, mut traces) = (None, Table::new());
         for (section, value) in table {
             if !sections.contains(&section.as_str()) {
                 self.unknown("section", &format!("[{section}]"), "", &sections);
@@ -166,6 +175,7 @@ impl Reader {
                 "auth" => self.auth(&mut config.security, keys, &folder),
                 "audit" => config.audit = self.audit(keys, &folder),
                 "http" => config.http = self.http(keys),
+                "traces" => traces = keys,
                 "limits" => config.limits = self.limits(keys),
                 "oidc" => config.security.oidc = self.oidc(keys),
                 _ => {
@@ -175,6 +185,7 @@ impl Reader {
                 }
             }
         }
+        config.traces = self.traces(traces, environment);
         if let Some(jobs) = jobs {
             config.jobs = self.jobs(jobs, config.settings.calendar().timezone, &config.channels);
         }

@@ -69,7 +69,7 @@ pub use bounds::STACK_BYTES;
 pub use parts::Part;
 pub use references::Reference;
 pub use result::{QueryStream, RunStatistics};
-pub use runs::{DURATION_BOUNDS, Origin, Run, State, Totals};
+pub use runs::{DURATION_BOUNDS, Durations, Origin, Refusal, Run, State, Totals};
 use sandbox::Sandbox;
 pub use sandbox::{Exists, Ingest, Missing, WriteTicket};
 pub use session::{Outcome, Session};

@@ -141,7 +141,9 @@ impl QueryStream {
     /// Writes down how the query ended.
     fn end(&self, error: Option<&Error>) {
         let Some(run) = &self.run else { return };
-        run.read(self.making.as_ref().map_or(0, |making| making.scanning.bytes()));
+        if let Some(Making { scanning, .. }) = &self.making {
+            run.read(scanning.bytes(), scanning.spilled());
+        }
         match error {
             Some(error) => run.failed(error),
             None => run.done(),

@@ -5,9 +5,9 @@
 
 pub(super) mod list;
 mod run;
+mod totals;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,9 @@ use super::stop::Stop;
 use crate::config::Limits;
 use crate::domain::clock::Clock;
 use crate::error::Result;
+use crate::traces::Span;
 pub use run::Run;
+pub use totals::{DURATION_BOUNDS, Durations, Refusal, Totals};
 
 /// Queries that are remembered after their end: a busy hour of a team, some megabytes.
 const REMEMBERED_MAX: usize = 1_000;
@@ -38,6 +40,8 @@ pub struct Origin {
     pub client: String,
     /// The text.
     pub sql: String,
+    /// The call, as a trace shows it.
+    pub span: Span,
 }
 
 /// How a query stands.
@@ -99,6 +103,7 @@ pub(super) struct Facts {
     pub(super) rows: u64,
     pub(super) bytes_sent: u64,
     pub(super) bytes_read: u64,
+    pub(super) bytes_spilled: u64,
     pub(super) error: Option<String>,
     pub(super) error_id: Option<String>,
 }
@@ -132,28 +137,6 @@ pub(super) struct Runs {
 struct Records {
     running: Vec<Arc<Record>>,
     ended: VecDeque<Arc<Record>>,
-}
-
-/// The bounds of the histogram of durations, in seconds: from a look-up to the usual limit of a query.
-pub const DURATION_BOUNDS: [f64; 10] = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1000.0];
-
-/// What all queries that ended came to.
-#[derive(Debug, Default)]
-pub struct Totals {
-    /// Queries by state, in the order of [`State::ALL`].
-    pub ended: [AtomicU64; 6],
-    /// Queries by duration, in the order of [`DURATION_BOUNDS`], each up to its bound; the last has all others.
-    pub durations: [AtomicU64; 11],
-    /// Milliseconds of all.
-    pub duration_millis: AtomicU64,
-    /// Rows that were sent.
-    pub rows: AtomicU64,
-    /// Bytes that were sent.
-    pub bytes_sent: AtomicU64,
-    /// Bytes that were read of files.
-    pub bytes_read: AtomicU64,
-    /// Queries that were not let in.
-    pub busy: AtomicU64,
 }
 
 impl Runs {
@@ -200,6 +183,10 @@ impl Runs {
         let memory = Arc::new(MemoryOfOne::new(Arc::clone(&runtime.memory_pool), self.limits.memory_per_query_bytes));
         let pool = Arc::clone(&memory);
         let runtime = RuntimeEnvBuilder::from_runtime_env(runtime).with_memory_pool(pool).build_arc();
+        let span = origin.span.child("query");
+        span.note("topline.query_id", list::id_text(origin.id));
+        span.note("user.name", &**user);
+        span.note_sql(&origin.sql);
         let mut sql = origin.sql;
         sql.truncate(sql.floor_char_boundary(SQL_BYTES_MAX));
         let facts = Facts {
@@ -210,6 +197,7 @@ impl Runs {
             rows: 0,
             bytes_sent: 0,
             bytes_read: 0,
+            bytes_spilled: 0,
             error: None,
             error_id: None,
         };
@@ -226,7 +214,7 @@ impl Runs {
         });
         self.records().running.push(Arc::clone(&record));
         let runs = Arc::clone(self);
-        Ok(Run::new(record, runs, runtime.map_err(faults::of_query)?, stop))
+        Ok(Run::new(record, runs, runtime.map_err(faults::of_query)?, stop, span))
     }
 
     fn ended(&self, record: &Arc<Record>) {
@@ -239,16 +227,7 @@ impl Runs {
             }
             (took, facts.clone())
         };
-        let add = |total: &AtomicU64, count: u64| {
-            total.fetch_add(count, Ordering::Relaxed);
-        };
-        add(&self.totals.ended[facts.state as usize], 1);
-        let bound = DURATION_BOUNDS.iter().position(|bound| took.as_secs_f64() <= *bound);
-        add(&self.totals.durations[bound.unwrap_or(DURATION_BOUNDS.len())], 1);
-        add(&self.totals.duration_millis, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-        add(&self.totals.rows, facts.rows);
-        add(&self.totals.bytes_sent, facts.bytes_sent);
-        add(&self.totals.bytes_read, facts.bytes_read);
+        self.totals.ended(took, &facts);
         let mut records = self.records();
         records.running.retain(|other| !Arc::ptr_eq(other, record));
         if records.ended.len() >= REMEMBERED_MAX {

@@ -1,9 +1,10 @@
-//! How many bytes of files queries read, as their scans count them.
+//! How many bytes of files queries read and put on disk, as their operators count them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::MetricsSet;
 
 /// The count that a scan of Parquet files keeps.
 const BYTES_SCANNED: &str = "bytes_scanned";
@@ -33,7 +34,12 @@ pub(super) struct Scanning {
 impl Scanning {
     /// Returns the bytes that the plan has read so far.
     pub(super) fn bytes(&self) -> u64 {
-        bytes_of(self.plan.as_ref())
+        sum_of(self.plan.as_ref(), &|counts| counts.sum_by_name(BYTES_SCANNED).map(|sum| sum.as_usize()))
+    }
+
+    /// Returns the bytes that the plan has put on disk so far.
+    pub(super) fn spilled(&self) -> u64 {
+        sum_of(self.plan.as_ref(), &MetricsSet::spilled_bytes)
     }
 }
 
@@ -43,7 +49,8 @@ impl Drop for Scanning {
     }
 }
 
-fn bytes_of(plan: &dyn ExecutionPlan) -> u64 {
-    let own = plan.metrics().and_then(|metrics| metrics.sum_by_name(BYTES_SCANNED)).map_or(0, |sum| sum.as_usize());
-    own as u64 + plan.children().into_iter().map(|child| bytes_of(child.as_ref())).sum::<u64>()
+/// Returns what the operators of a plan counted.
+fn sum_of(plan: &dyn ExecutionPlan, count: &dyn Fn(&MetricsSet) -> Option<usize>) -> u64 {
+    let own = plan.metrics().and_then(|counts| count(&counts)).unwrap_or(0);
+    own as u64 + plan.children().into_iter().map(|child| sum_of(child.as_ref(), count)).sum::<u64>()
 }

@@ -155,11 +155,12 @@ impl Statement {
         if let Some(run) = &self.run {
             run.enter(Lane::Quick, Patience::OfQueue).await?;
         }
-        let began = Instant::now();
+        let (began, preparing) = (Instant::now(), self.run.as_ref().map(|run| run.span("prepare")));
         let plan = tokio::time::timeout(Duration::from_secs(seconds), self.clone().plan_of(asked.clone())).await;
         let plan = plan.unwrap_or_else(|_| Err(deadline_error(seconds))).map_err(Error::with_id);
         if let Some(run) = &self.run {
             run.planned(began.elapsed());
+            drop(preparing);
             if let Err(error) = &plan {
                 run.failed(error);
             }

@@ -73,7 +73,7 @@ pub(super) async fn act(engine: &Engine, running: &Running, client: Client, acti
         CREATE_PREPARED_STATEMENT => {
             let request: ActionCreatePreparedStatementRequest = packed(&action)?;
             refuse_transaction(request.transaction_id.as_ref())?;
-            let prepared = query::prepare(engine, request.query, &client).await?;
+            let prepared = query::prepare(engine, request.query, &client, &client.origin(running)).await?;
             Ok(Done { body: Some(prepared.encode_to_vec().into()), ..Done::default() })
         }
         CLOSE_PREPARED_STATEMENT => {

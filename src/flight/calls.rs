@@ -103,7 +103,10 @@ impl Calls {
         let command = command_of(descriptor.cmd)?;
         let schema = match metadata::schema_of(&command) {
             Some(schema) => schema.as_ref().clone(),
-            None => query::schema_of(&query::plan(&self.engine, &query_of(command, &client)?).await?),
+            None => {
+                let query = query_of(command, &client)?;
+                query::schema_of(&query::plan(&self.engine, &query, &client.origin(&self.running)).await?)
+            }
         };
         SchemaResult::try_from(SchemaAsIpc::new(&schema, &Default::default()))
             .map_err(|cause| Error::new(ErrorKind::Internal, "a schema cannot be encoded").with_source(cause))
@@ -136,7 +139,7 @@ impl Calls {
         let (engine, lanes) = (self.engine.clone(), Arc::clone(&self.lanes));
         // What was planned under another role is planned anew.
         let planned = self.planned.take(id).filter(|statement| statement.is_of(&engine));
-        let origin = Origin { id: id.0, client: client.name.clone(), sql: query.sql.clone() };
+        let origin = Origin { id: id.0, sql: query.sql.clone(), ..client.origin(&self.running) };
         let opening = futures::stream::once(async move { query::open(&engine, lanes, query, planned, origin).await });
         // A write is done before its answer starts, and can be cancelled all the same.
         match self.running.track(id, opening.boxed()).next().await {
@@ -160,17 +163,20 @@ impl Calls {
         let all = futures::stream::iter([Ok(first)]).chain(messages.map_err(Into::into));
         match command_of(descriptor.cmd)? {
             Command::CommandPreparedStatementQuery(command) => {
-                let handle = query::bind(&self.engine, command.prepared_statement_handle, all, &client).await?;
+                let origin = client.origin(&self.running);
+                let handle =
+                    query::bind(&self.engine, command.prepared_statement_handle, all, &client, &origin).await?;
                 let result = DoPutPreparedStatementResult { prepared_statement_handle: Some(handle) };
                 Ok(PutResult { app_metadata: result.encode_to_vec().into() })
             }
             Command::CommandStatementUpdate(command) => {
                 refuse_transaction(command.transaction_id.as_ref())?;
-                write::update(&self.engine, Query::new(command.query, &client), all, self.new_origin(client)).await
+                let query = Query::new(command.query, &client);
+                write::update(&self.engine, query, all, client.origin(&self.running)).await
             }
             Command::CommandPreparedStatementUpdate(command) => {
                 let query = Query::decode(command.prepared_statement_handle, &client)?;
-                write::update(&self.engine, query, all, self.new_origin(client)).await
+                write::update(&self.engine, query, all, client.origin(&self.running)).await
             }
             Command::CommandStatementIngest(command) => {
                 let session = client.options.session(&self.engine)?;
@@ -178,11 +184,6 @@ impl Calls {
             }
             command => Err(unsupported(&command)),
         }
-    }
-
-    /// Returns what a call is that has no ticket; its text is added where it is known.
-    fn new_origin(&self, client: Client) -> Origin {
-        Origin { id: self.running.new_id().0, client: client.name, sql: String::new() }
     }
 
     /// Does an action.

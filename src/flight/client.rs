@@ -7,12 +7,14 @@ use tonic::Request;
 use tonic::metadata::MetadataMap;
 
 use super::guard::caller_of;
+use super::running::Running;
 use super::session::SessionOptions;
 use crate::auth::Caller;
 use crate::auth::seal::{Seal, Sealed};
 use crate::domain::clock::Clock;
-use crate::engine::Engine;
+use crate::engine::{Engine, Origin};
 use crate::error::Result;
+use crate::traces::Span;
 
 /// A client in a call.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub(super) struct Client {
     pub options: SessionOptions,
     /// How it names itself.
     pub name: String,
+    /// The call, as a trace shows it.
+    pub span: Span,
     seal: Arc<Seal>,
     clock: Clock,
 }
@@ -37,6 +41,7 @@ impl Client {
             caller: caller_of(request)?,
             options: SessionOptions::default(),
             name: name_of(request.metadata()),
+            span: request.extensions().get::<Span>().cloned().unwrap_or_default(),
             seal: Arc::clone(seal),
             clock: engine.clock(),
         };
@@ -67,6 +72,12 @@ impl Client {
         PARTS_READERS.iter().any(|reader| self.name.contains(reader))
     }
 
+    /// Returns what a statement of this call comes from, under a new id; its text is added where it is known.
+    pub(super) fn origin(&self, running: &Running) -> Origin {
+        let (client, span) = (self.name.clone(), self.span.clone());
+        Origin { id: running.new_id().0, client, sql: String::new(), span }
+    }
+
     /// Returns seconds since 1970-01-01 UTC.
     pub(super) fn now_seconds(&self) -> i64 {
         self.clock.now_micros().div_euclid(1_000_000)
@@ -93,6 +104,7 @@ impl Client {
             caller: Caller::named(name),
             options: SessionOptions::default(),
             name: String::new(),
+            span: Span::default(),
             seal: Arc::new(Seal::new(&key)),
             clock: Clock::Fixed(0),
         }

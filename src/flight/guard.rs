@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,11 +12,14 @@ use tonic::codegen::{Service, http};
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::server::NamedService;
 use tonic::transport::server::TcpConnectInfo;
+use tonic::{Code, Status};
 
 use super::status::status_of;
-use crate::audit::{Act, AuditEntry, AuditLog};
+use crate::audit::{Act, AuditEntry};
 use crate::auth::{Authenticator, Caller};
+use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
+use crate::traces::{Span, Traces};
 
 /// The header by which callers say who they are.
 const AUTHORIZATION: &str = "authorization";
@@ -54,17 +58,18 @@ impl Door {
     }
 }
 
-/// A service behind the door: each of its requests has its [`Caller`] among the extensions.
+/// A service behind the door: each of its requests has its [`Caller`] and its [`Span`] among the extensions.
 #[derive(Debug, Clone)]
 pub(super) struct Guarded<S> {
     door: Door,
-    audit: Arc<AuditLog>,
+    engine: Engine,
+    traces: Arc<Traces>,
     service: S,
 }
 
 impl<S> Guarded<S> {
-    pub(super) fn new(door: Door, audit: Arc<AuditLog>, service: S) -> Self {
-        Self { door, audit, service }
+    pub(super) fn new(door: Door, engine: Engine, traces: Arc<Traces>, service: S) -> Self {
+        Self { door, engine, traces, service }
     }
 }
 
@@ -86,19 +91,28 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
-        let (door, audit) = (self.door.clone(), Arc::clone(&self.audit));
+        let (door, engine, traces) = (self.door.clone(), self.engine.clone(), Arc::clone(&self.traces));
         // The one that was asked whether it is ready is the one that is called.
         let ready = self.service.clone();
         let mut service = std::mem::replace(&mut self.service, ready);
         Box::pin(async move {
             let peer = request.extensions().get::<TcpConnectInfo>().cloned();
+            let address = peer.as_ref().and_then(TcpConnectInfo::remote_addr).map(|address| address.ip());
+            let span = span_of(&traces, &request, address);
             match door.admit(request.headers(), peer.as_ref()).await {
                 Ok(caller) => {
+                    span.note("user.name", caller.name());
                     request.extensions_mut().insert(caller);
-                    service.call(request).await
+                    request.extensions_mut().insert(span.clone());
+                    let response = service.call(request).await?;
+                    // One that ended with its headers; how a stream ends is noted with its end.
+                    if let Some(status) = Status::from_header_map(response.headers()) {
+                        note_status(&span, &status);
+                    }
+                    Ok(response)
                 }
                 Err(error) => {
-                    let address = peer.as_ref().and_then(TcpConnectInfo::remote_addr).map(|address| address.ip());
+                    span.fail(error.kind().name());
                     // Not the name: people type their password there.
                     let entry = AuditEntry {
                         act: Act::LoginRefused,
@@ -107,11 +121,49 @@ where
                         object: request.uri().path(),
                         outcome: error.message(),
                     };
-                    let noted = audit.record(&entry);
+                    engine.totals().not_let_in();
+                    let noted = engine.audit().record(&entry);
                     Ok(status_of(noted.as_ref().err().unwrap_or(&error)).into_http())
                 }
             }
         })
+    }
+}
+
+/// The calls of the protocol; a client may ask for others, whose names are of its own making.
+const CALLS: [&str; 10] = [
+    "Handshake",
+    "ListFlights",
+    "GetFlightInfo",
+    "PollFlightInfo",
+    "GetSchema",
+    "DoGet",
+    "DoPut",
+    "DoExchange",
+    "DoAction",
+    "ListActions",
+];
+
+/// Begins the span of a call.
+fn span_of(traces: &Traces, request: &http::Request<Body>, address: Option<IpAddr>) -> Span {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let call = request.uri().path().rsplit('/').next().filter(|call| CALLS.contains(call)).unwrap_or("unknown");
+    let span = traces.call(&format!("FlightService/{call}"), header("traceparent"), header("tracestate"));
+    span.note("rpc.system", "grpc");
+    span.note("rpc.service", "arrow.flight.protocol.FlightService");
+    span.note("rpc.method", call);
+    if let Some(address) = address {
+        span.note("client.address", address.to_string());
+    }
+    span
+}
+
+/// Notes how a call ended.
+pub(super) fn note_status(span: &Span, status: &Status) {
+    let code = status.code();
+    span.note("rpc.grpc.status_code", u64::from(code as u32));
+    if code != Code::Ok {
+        span.fail(&format!("{code:?}"));
     }
 }
 

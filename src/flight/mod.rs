@@ -48,6 +48,7 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
+use crate::traces::Traces;
 use download::Wire;
 use guard::Guarded;
 pub use listener::{Listener, bind};
@@ -87,11 +88,12 @@ const CLOSE_GRACE: Duration = Duration::from_secs(2);
 /// ```
 ///
 /// # Errors
-/// `Internal` where the listener breaks.
+/// `Internal` where the listener breaks, `Config` where a header for the collector of traces is none.
 pub async fn serve(engine: Engine, listener: Listener, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
     let Listener { tcp, certificates, door, seal } = listener;
     let grace = engine.config().grace;
-    let (running, audit) = (Arc::new(Running::new()), engine.audit());
+    let (running, guarded) = (Arc::new(Running::new()), engine.clone());
+    let traces = Arc::new(Traces::open(engine.config().traces.as_ref(), engine.clock())?);
     let service = Wire::new(Service::new(engine, Arc::clone(&running), door.clone(), seal)?);
     let tcp = TcpIncoming::from(tcp).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE_INTERVAL));
     let (stop, stopped) = oneshot::channel::<()>();
@@ -100,7 +102,7 @@ pub async fn serve(engine: Engine, listener: Listener, shutdown: impl Future<Out
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .http2_max_header_list_size(HEADER_BYTES_MAX)
-        .add_service(Guarded::new(door, audit, service));
+        .add_service(Guarded::new(door, guarded, Arc::clone(&traces), service));
     let mut server = match certificates {
         Some(certificates) => router.serve_with_incoming_shutdown(tls::incoming(tcp, certificates), stopped).boxed(),
         None => router.serve_with_incoming_shutdown(tcp, stopped).boxed(),
@@ -120,6 +122,7 @@ pub async fn serve(engine: Engine, listener: Listener, shutdown: impl Future<Out
             timeout_at(end.max(Instant::now() + CLOSE_GRACE), &mut server).await.unwrap_or(Ok(()))
         }
     };
+    traces.close().await;
     ended.map_err(|cause| Error::new(ErrorKind::Internal, "the server broke off").with_source(cause))
 }
 

@@ -1,6 +1,7 @@
 //! The way of a query: from a text to what a client needs to fetch it, and from a ticket to rows.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
@@ -39,9 +40,9 @@ const IS_UPDATE: &[u8] = &[4 << 3, 1];
 ///
 /// # Errors
 /// `Query` or `Refused` where it does not plan.
-pub(super) async fn prepare(engine: &Engine, sql: String, client: &Client) -> Result<Any> {
+pub(super) async fn prepare(engine: &Engine, sql: String, client: &Client, origin: &Origin) -> Result<Any> {
     let query = Query::new(sql, client);
-    let statement = plan(engine, &query).await?;
+    let statement = plan(engine, &query, origin).await?;
     // A client that does not know of a flag for it takes a statement without columns for an update.
     let columns = if statement.is_write() { Schema::empty() } else { schema_of(&statement) };
     let prepared = ActionCreatePreparedStatementResult {
@@ -56,12 +57,18 @@ pub(super) async fn prepare(engine: &Engine, sql: String, client: &Client) -> Re
     Ok(packed)
 }
 
-/// Returns the plan of a query.
+/// Returns the plan of a query. One that does not plan is among the queries that failed.
 ///
 /// # Errors
 /// `Query` or `Refused` where it does not plan, `Config` or `NotFound` where an option of its session is wrong.
-pub(super) async fn plan(engine: &Engine, query: &Query) -> Result<Statement> {
-    query.options.session(engine)?.prepare(&query.sql).await
+pub(super) async fn plan(engine: &Engine, query: &Query, origin: &Origin) -> Result<Statement> {
+    let (began, span) = (Instant::now(), origin.span.child("plan"));
+    span.note_sql(&query.sql);
+    let planned = async { query.options.session(engine)?.prepare(&query.sql).await };
+    planned.await.map_err(Error::with_id).inspect_err(|error| {
+        span.fail(error.kind().name());
+        engine.not_planned(Origin { sql: query.sql.clone(), ..origin.clone() }, began.elapsed(), error);
+    })
 }
 
 /// Returns the columns of a statement's result as clients see them everywhere: prepared, announced and streamed.
@@ -102,9 +109,10 @@ pub(super) async fn announce(
     query: Query,
     client: &Client,
 ) -> Result<Announced> {
-    let statement = plan(engine, &query).await?;
+    let origin = client.origin(running);
+    let statement = plan(engine, &query, &origin).await?;
     check_bound(&statement, &query)?;
-    let parts = parts_of(engine, &statement, &query, client).await?;
+    let parts = parts_of(engine, &statement, &query, client, &origin).await?;
     let since = |id: QueryId| statement.ticket(id.0).since;
     let ticket = |query: Query, id: QueryId| {
         let query = Query { id: Some(id), since: since(id), ..query };
@@ -124,12 +132,18 @@ pub(super) async fn announce(
 }
 
 /// Returns the queries for the parts of a result, all at the same instant; none where it is not cut.
-async fn parts_of(engine: &Engine, statement: &Statement, query: &Query, client: &Client) -> Result<Vec<Query>> {
+async fn parts_of(
+    engine: &Engine,
+    statement: &Statement,
+    query: &Query,
+    client: &Client,
+    origin: &Origin,
+) -> Result<Vec<Query>> {
     if query.parameters.is_some() || !client.reads_parts()? || statement.parts().await?.is_empty() {
         return Ok(Vec::new());
     }
     let query = Query { options: query.options.at_one_instant(engine)?, ..query.clone() };
-    let parts = plan(engine, &query).await?.parts().await?;
+    let parts = plan(engine, &query, origin).await?.parts().await?;
     Ok(parts.into_iter().map(|part| Query { part: Some(part), ..query.clone() }).collect())
 }
 
@@ -161,7 +175,7 @@ pub(super) async fn open(
 ) -> Result<Opened> {
     let mut statement = match planned {
         Some(statement) => statement,
-        None => plan(engine, &query).await?,
+        None => plan(engine, &query, &origin).await?,
     };
     check_bound(&statement, &query)?;
     let (schema, stop) = (schema_of(&statement), statement.stop());
@@ -222,11 +236,12 @@ pub(super) async fn bind(
     handle: Bytes,
     messages: impl Stream<Item = Result<FlightData, FlightError>> + Send + 'static,
     client: &Client,
+    origin: &Origin,
 ) -> Result<Bytes> {
     let mut query = Query::decode(handle, client)?;
     let rows = parameter_rows(messages).await?;
     query.parameters = match rows {
-        Some(rows) => Some(plan(engine, &query).await?.bind(&rows)?),
+        Some(rows) => Some(plan(engine, &query, origin).await?.bind(&rows)?),
         None => None,
     };
     query.encode(client)

@@ -11,9 +11,12 @@ use std::task::{Context, Poll};
 use futures::stream::{AbortHandle, Abortable, BoxStream};
 use futures::{Stream, StreamExt};
 use tokio::sync::Notify;
+use tonic::Status;
 
+use super::guard::note_status;
 use crate::engine::Stop;
 use crate::error::{Error, ErrorKind, Result};
+use crate::traces::Span;
 
 /// The number of a query: it stands in the ticket, and what is cancelled is named by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,11 +112,18 @@ pub(super) struct Call {
 
 impl Call {
     /// Returns the items of a query's stream, which is part of the call: with it both end.
-    pub(super) fn until_the_end_of<S: Stream>(self, items: S, stop: Stop) -> impl Stream<Item = S::Item> {
-        let end = End { _call: self, stop };
-        items.map(move |item| {
-            let _end = &end;
-            item
+    pub(super) fn until_the_end_of<T>(
+        self,
+        items: impl Stream<Item = Result<T, Status>>,
+        stop: Stop,
+        span: Span,
+    ) -> impl Stream<Item = Result<T, Status>> {
+        let end = End { _call: self, stop, span };
+        items.inspect(move |item| {
+            let end = &end;
+            if let Err(status) = item {
+                note_status(&end.span, status);
+            }
         })
     }
 }
@@ -122,6 +132,7 @@ impl Call {
 struct End {
     _call: Call,
     stop: Stop,
+    span: Span,
 }
 
 impl Drop for End {

@@ -30,6 +30,7 @@ use crate::audit::{Act, AuditEntry};
 use crate::auth::seal::Seal;
 use crate::engine::{Engine, Lane};
 use crate::error::{Error, ErrorKind, Result};
+use crate::traces::Span;
 
 /// The header that changes what a client keeps of its session.
 const SET_COOKIE: &str = "set-cookie";
@@ -68,17 +69,14 @@ impl Service {
         let _running = self.calls.running.begin().ok_or_else(stopping)?;
         let client = self.calls.client(&request).map_err(|error| status_of(&error))?;
         let renewed = client.options.renewed(&client);
-        let (user, address) = (client.caller.clone(), request.remote_addr());
+        let (user, address, span) = (client.caller.clone(), request.remote_addr(), client.span.clone());
         let done = match self.calls.of_caller(&client.caller).await {
             Ok(calls) => self.calls.lanes.of(lane).run(call(calls, client, request.into_inner())).await,
             Err(error) => Err(error),
         };
         let done = done.map_err(|error| {
-            if matches!(error.kind(), ErrorKind::Refused | ErrorKind::Limit | ErrorKind::Busy) {
-                let noted = self.noted(Act::Refused, user.name(), address, "call", error.message());
-                return status_of(noted.as_ref().err().unwrap_or(&error));
-            }
-            status_of(&error)
+            span.fail(error.kind().name());
+            status_of(&refused(&self.calls.engine, user.name(), address, "call", error))
         });
         let mut response = Response::new(done?);
         if let Some(cookie) = renewed {
@@ -87,10 +85,14 @@ impl Service {
         Ok(response)
     }
 
-    /// Writes down what a caller did.
-    fn noted(&self, act: Act, user: &str, address: Option<SocketAddr>, object: &str, outcome: &str) -> Result<()> {
-        let address = address.map(|address| address.ip());
-        self.calls.engine.audit().record(&AuditEntry { act, user: Some(user), address, object, outcome })
+    /// Writes down that a caller logged in, and counts it.
+    fn logged_in(&self, user: &str, address: Option<SocketAddr>) -> Result<()> {
+        let engine = &self.calls.engine;
+        let (address, object) = (address.map(|address| address.ip()), "Handshake");
+        let entry = AuditEntry { act: Act::Login, user: Some(user), address, object, outcome: "done" };
+        engine.audit().record(&entry)?;
+        engine.totals().logged_in();
+        Ok(())
     }
 
     /// Returns the messages of a ticket. Dropping them cancels the query, as the client's deadline does.
@@ -100,15 +102,30 @@ impl Service {
     pub(super) async fn download(&self, request: Request<Ticket>) -> Result<Response<Messages<Message>>, Status> {
         let running = self.calls.running.begin().ok_or_else(stopping)?;
         let patience = patience_of(request.metadata());
+        let span = request.extensions().get::<Span>().cloned().unwrap_or_default();
+        let (caller, address) = (caller_of(&request).map_err(|error| status_of(&error))?, request.remote_addr());
         let found =
             self.answer(Lane::Quick, request, |calls, client, ticket| async move { calls.fetch(client, ticket).await });
         Ok(found.await?.map(|Download { id, filler, messages, stop }| {
             let messages = self.calls.running.track(id, messages);
+            // A limit may be reached while rows go out.
+            let (engine, object) = (self.calls.engine.clone(), format!("query {:016x}", id.0));
+            let messages = messages.map_err(move |error| refused(&engine, caller.name(), address, &object, error));
             let paced = paced(messages.boxed(), filler, SILENCE_MAX, patience);
             // The call runs as long as its stream.
-            running.until_the_end_of(paced, stop).boxed()
+            running.until_the_end_of(paced, stop, span).boxed()
         }))
     }
+}
+
+/// Returns an error as its caller gets it. One that refuses something is counted and written down.
+fn refused(engine: &Engine, user: &str, address: Option<SocketAddr>, object: &str, error: Error) -> Error {
+    if !engine.totals().refused(&error) {
+        return error;
+    }
+    let (address, outcome) = (address.map(|address| address.ip()), error.message());
+    let entry = AuditEntry { act: Act::Refused, user: Some(user), address, object, outcome };
+    engine.audit().record(&entry).err().unwrap_or(error)
 }
 
 fn one<T: Send + 'static>(item: T) -> Messages<T> {
@@ -139,7 +156,7 @@ impl FlightService for Service {
     ) -> Result<Response<Self::HandshakeStream>, Status> {
         let token = caller_of(&request).and_then(|caller| {
             let token = self.door.token(request.metadata(), &caller)?;
-            self.noted(Act::Login, caller.name(), request.remote_addr(), "Handshake", "done").map(|()| token)
+            self.logged_in(caller.name(), request.remote_addr()).map(|()| token)
         });
         let mut response = Response::new(one(HandshakeResponse::default()));
         response.metadata_mut().insert("authorization", token.map_err(|error| status_of(&error))?);

@@ -193,6 +193,7 @@ mod tests {
     use super::*;
     use crate::config::{Config, Environment};
     use crate::engine::{Engine, Origin};
+    use crate::traces::Span;
 
     #[tokio::test]
     async fn a_panic_is_an_error_of_the_one_query() {
@@ -222,7 +223,7 @@ mod tests {
         let config = Config::sample(&Environment::default()).expect("the sample");
         let engine = Engine::open(config).await.expect("it opens");
         let mut statement = engine.session().prepare("select 1").await.expect("it plans");
-        let origin = Origin { id: 1, client: String::new(), sql: "select 1".to_owned() };
+        let origin = Origin { id: 1, client: String::new(), sql: "select 1".to_owned(), span: Span::default() };
         statement.begin(origin).expect("it begins")
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn update(
     messages: impl Stream<Item = Result<FlightData, FlightError>> + Send + 'static,
     origin: Origin,
 ) -> Result<PutResult> {
-    let mut statement = plan(engine, &query).await?;
+    let mut statement = plan(engine, &query, &origin).await?;
     if let Some(rows) = parameter_rows(messages).await? {
         query.parameters = Some(statement.bind(&rows)?);
     }

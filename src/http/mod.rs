@@ -21,6 +21,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, Semaphore, watch};
 
+use crate::catalog::TableState;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -49,14 +50,15 @@ enum Stage {
     Stopping,
 }
 
-/// When sources and warehouse were looked at last, and what is wrong with them.
-type Look = (Instant, std::result::Result<(), &'static str>);
+/// What is found of the sources, or what is wrong with them or the warehouse.
+type Found = std::result::Result<Arc<Vec<TableState>>, &'static str>;
 
 /// What the listener is told of the server. Cheap to clone; all clones are one.
 #[derive(Debug, Clone)]
 pub struct Health {
     stage: Arc<watch::Sender<Stage>>,
-    look: Arc<Mutex<Option<Look>>>,
+    /// When sources and warehouse were looked at last.
+    look: Arc<Mutex<Option<(Instant, Found)>>>,
 }
 
 impl Default for Health {
@@ -83,36 +85,41 @@ impl Health {
         }
     }
 
-    /// Returns why the server is not ready; it looks at sources and warehouse no more often than every few seconds.
+    /// Returns why the server is not ready.
     async fn fault(&self) -> Option<&'static str> {
         let Some(engine) = self.engine() else {
             let is_starting = matches!(&*self.stage.borrow(), Stage::Starting);
             return Some(if is_starting { "starting" } else { "stopping" });
         };
+        self.found(&engine).await.err()
+    }
+
+    /// Looks at sources and warehouse, no more often than every few seconds.
+    async fn found(&self, engine: &Engine) -> Found {
         let mut look = self.look.lock().await;
-        if let Some((at, found)) = *look
+        if let Some((at, found)) = &*look
             && at.elapsed() < LOOK
         {
-            return found.err();
+            return found.clone();
         }
-        let found = tokio::time::timeout(LOOK_TIMEOUT, looked_at(&engine)).await;
+        let found = tokio::time::timeout(LOOK_TIMEOUT, looked_at(engine)).await;
         let found = found.unwrap_or(Err("sources or warehouse do not answer"));
-        *look = Some((Instant::now(), found));
-        found.err()
+        *look = Some((Instant::now(), found.clone()));
+        found
     }
 }
 
 /// Looks at what a query needs. What exactly is wrong stands in the log, and not on an open port.
-async fn looked_at(engine: &Engine) -> std::result::Result<(), &'static str> {
+async fn looked_at(engine: &Engine) -> Found {
     let note = |what: &'static str| {
         move |error: Error| {
             tracing::warn!(%error, "not ready: {what}");
             what
         }
     };
-    engine.source_states().await.map_err(note("a source cannot be read"))?;
+    let states = engine.source_states().await.map_err(note("a source cannot be read"))?;
     engine.table_names().await.map_err(note("the warehouse cannot be read"))?;
-    Ok(())
+    Ok(Arc::new(states))
 }
 
 /// Takes a port; 0 takes any free one.
@@ -186,5 +193,7 @@ async fn metrics(State(health): State<Health>) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, "not serving\n").into_response();
     };
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-    (kind, figures::text(&engine).await).into_response()
+    // A source that cannot be read is a matter of readiness; the other figures are there all the same.
+    let sources = health.found(&engine).await.unwrap_or_default();
+    (kind, figures::text(&engine, &sources).await).into_response()
 }

@@ -15,6 +15,7 @@ use topline::Result;
 use topline::auth::Caller;
 use topline::config::{Config, Environment, Limits};
 use topline::engine::{Engine, Origin, Session};
+use topline::traces::Span;
 
 use crate::server::Server;
 
@@ -175,7 +176,7 @@ fn begun(session: &Session, id: u64, sql: &str) -> impl Future<Output = Result<V
     let (session, sql) = (session.clone(), sql.to_owned());
     async move {
         let mut statement = session.prepare(&sql).await?;
-        let _run = statement.begin(Origin { id, client: "a test".to_owned(), sql })?;
+        let _run = statement.begin(Origin { id, client: "a test".to_owned(), sql, span: Span::default() })?;
         statement.execute(None).await?.collect().await
     }
 }

@@ -102,3 +102,47 @@ fn variables_name_security_too() {
     assert!(security.is_plaintext_allowed && security.is_login_required());
     assert_eq!((security.token_hours, security.users.as_deref()), (1, Some(Path::new("users.toml"))));
 }
+
+fn traces(text: &str, variables: &[(&str, &str)]) -> Result<Option<(String, String, f64)>> {
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let environment = Environment::from_variables(variables);
+    let config = read(Some(Path::new("topline.toml")), &format!("{SOURCE}{text}"), &environment)?;
+    Ok(config.traces.map(|traces| (traces.endpoint.to_string(), traces.service, traces.ratio)))
+}
+
+#[test]
+fn a_collector_is_named_by_the_file_or_by_the_variables_of_its_makers() {
+    let found = |text: &str, variables: &[(&str, &str)]| traces(text, variables).expect("it is right");
+    let (base, exact) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+    let of = |url: &str, service: &str, ratio: f64| Some((url.to_owned(), service.to_owned(), ratio));
+    assert_eq!(found("", &[]), None);
+    assert_eq!(found("[traces]\nratio = 0.5\n", &[]), None, "no collector is named");
+    let file = "[traces]\nendpoint = \"https://otlp.example/otlp/\"\nservice = \"revenue\"\nratio = 0.1\n";
+    assert_eq!(found(file, &[(base, "http://elsewhere")]), of("https://otlp.example/otlp/v1/traces", "revenue", 0.1));
+    assert_eq!(found("", &[(base, "http://c:4318")]), of("http://c:4318/v1/traces", "topline", 1.0));
+    assert_eq!(found("", &[(base, "http://c"), (exact, "http://d/x")]), of("http://d/x", "topline", 1.0));
+    let named = [(base, "http://c:4318/v1/traces"), ("OTEL_SERVICE_NAME", "mine")];
+    assert_eq!(found("", &named), of("http://c:4318/v1/traces", "mine", 1.0));
+    assert_eq!(found("", &[(base, "http://c"), ("OTEL_SDK_DISABLED", "true")]), None);
+    assert_eq!(found("", &[(base, "http://c"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]), None);
+    assert_eq!(found("", &[("TOPLINE_TRACES_ENDPOINT", "http://c")]), of("http://c/v1/traces", "topline", 1.0));
+}
+
+#[test]
+fn every_problem_of_traces_is_listed_without_what_is_secret() {
+    let text = "[traces]\nendpoint = \"https://me:secret@otlp.example\"\nratio = 2\nsql = \"all\"\nservce = \"x\"\n";
+    let found = traces(text, &[]).expect_err("it is wrong").to_string();
+    for part in [
+        "[traces] endpoint: expected a URL such as http://127.0.0.1:4318, found \"one with a user\"; hint: spans go by OTLP",
+        "[traces] ratio: expected a share from 0 to 1, found integer 2",
+        "[traces] sql: expected true or false, found \"all\"",
+        "unknown key \"servce\" in [traces]; hint: did you mean \"service\"?",
+    ] {
+        assert!(found.contains(part), "{part} is not in {found}");
+    }
+    let variables =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"), ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=secret, secret")];
+    let found = traces("", &variables).expect_err("a header without a name").to_string();
+    assert!(found.contains("\"OTEL_EXPORTER_OTLP_HEADERS\": expected NAME=VALUE"), "{found}");
+    assert!(!found.contains("secret"), "{found}");
+}

@@ -1,24 +1,29 @@
 //! A query of a server as it goes: its place among the others, its memory, and how it is ended.
 
 use std::future::Future;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use datafusion::execution::runtime_env::RuntimeEnv;
 
 use super::{Origin, Record, Runs, State};
+use crate::domain::places::without_places;
+use crate::engine::Engine;
 use crate::engine::admission::{Lane, Patience, Place};
 use crate::engine::result::deadline_error;
 use crate::engine::statement::Statement;
 use crate::engine::stop::Stop;
 use crate::error::{Error, ErrorKind, Result};
+use crate::traces::Span;
 
 /// How long a query that was taken for a small one may go on as one.
 const QUICK: Duration = Duration::from_secs(2);
 
 /// How long a query keeps its place while its client does not take its rows.
 const UNREAD: Duration = Duration::from_secs(3);
+
+/// Bytes of an error that are remembered: as many as its client gets.
+const ERROR_BYTES_MAX: usize = 3 << 10;
 
 /// A query from its call to its end, which is when it is dropped.
 #[derive(Debug)]
@@ -31,12 +36,15 @@ pub struct Run {
     /// In which lanes it was before: it is not sent away from there any more.
     was_in: Mutex<[bool; 2]>,
     stop: Stop,
+    /// The query in a trace, and below it the making of its rows.
+    span: Span,
+    making: Mutex<Option<Span>>,
 }
 
 impl Run {
-    pub(super) fn new(record: Arc<Record>, runs: Arc<Runs>, runtime: Arc<RuntimeEnv>, stop: Stop) -> Self {
+    pub(super) fn new(record: Arc<Record>, runs: Arc<Runs>, runtime: Arc<RuntimeEnv>, stop: Stop, span: Span) -> Self {
         let (place, quick_until, was_in) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { record, runs, runtime, place, quick_until, was_in, stop }
+        Self { record, runs, runtime, place, quick_until, was_in, stop, span, making: Mutex::default() }
     }
 
     /// Returns what the query runs with: its own account of memory.
@@ -69,9 +77,6 @@ impl Run {
             error = self.killed() => Err(error),
         };
         let place = place.inspect_err(|error| {
-            if error.kind() == ErrorKind::Busy {
-                self.runs.totals.busy.fetch_add(1, Ordering::Relaxed);
-            }
             self.failed(error);
         })?;
         self.record.facts().queued += began.elapsed();
@@ -140,12 +145,21 @@ impl Run {
         Ok(done)
     }
 
+    /// Begins a span for a part of the work.
+    pub(in crate::engine) fn span(&self, name: &str) -> Span {
+        self.span.child(name)
+    }
+
     pub(in crate::engine) fn planned(&self, took: Duration) {
         self.record.facts().planned += took;
     }
 
     pub(in crate::engine) fn running(&self) {
         self.record.facts().state = State::Running;
+        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if making.is_none() {
+            *making = Some(self.span("run"));
+        }
     }
 
     pub(in crate::engine) fn sent(&self, rows: u64, bytes: u64) {
@@ -154,8 +168,10 @@ impl Run {
         facts.bytes_sent += bytes;
     }
 
-    pub(in crate::engine) fn read(&self, bytes: u64) {
-        self.record.facts().bytes_read += bytes;
+    pub(in crate::engine) fn read(&self, bytes: u64, spilled: u64) {
+        let mut facts = self.record.facts();
+        facts.bytes_read += bytes;
+        facts.bytes_spilled += spilled;
     }
 
     /// Notes that all rows were made; with several rows of parameters, of one of them.
@@ -174,8 +190,24 @@ impl Run {
             ErrorKind::Cancelled => State::Cancelled,
             _ => State::Failed,
         };
-        facts.error = Some(error.message().to_owned());
+        // Whoever reads it here gets no more of it than the query's client did.
+        let mut text = without_places(error.message());
+        text.truncate(text.floor_char_boundary(ERROR_BYTES_MAX));
+        facts.error = Some(text);
         facts.error_id = error.id().map(str::to_owned);
+        self.span.fail(error.kind().name());
+    }
+
+    /// Notes in the trace what the query came to.
+    fn traced(&self) {
+        let facts = self.record.facts();
+        self.span.note("topline.state", facts.state.name());
+        self.span.note("db.response.returned_rows", facts.rows);
+        self.span.note("topline.bytes_sent", facts.bytes_sent);
+        self.span.note("topline.bytes_read", facts.bytes_read);
+        self.span.note("topline.bytes_spilled", facts.bytes_spilled);
+        self.span.note("topline.peak_memory_bytes", self.record.peak_bytes() as u64);
+        self.span.note("topline.queued_ms", u64::try_from(facts.queued.as_millis()).unwrap_or(u64::MAX));
     }
 }
 
@@ -183,6 +215,20 @@ impl Drop for Run {
     fn drop(&mut self) {
         drop(self.held().take());
         self.runs.ended(&self.record);
+        self.traced();
+    }
+}
+
+impl Engine {
+    /// Notes a statement that could not be planned among the queries that ended.
+    pub fn not_planned(&self, origin: Origin, took: Duration, error: &Error) {
+        // The call shows that it failed; there is no query below it.
+        let origin = Origin { span: Span::default(), ..origin };
+        let runtime = self.shared.base().runtime_env();
+        if let Ok(run) = self.shared.runs.begin(origin, &self.user.name, runtime, Stop::default()) {
+            run.planned(took);
+            run.failed(error);
+        }
     }
 }
 
