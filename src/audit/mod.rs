@@ -32,6 +32,8 @@ pub enum Act {
     Killed,
     /// A user or token was made, changed or removed.
     UserChanged,
+    /// Users, roles or certificates were read again, and hold from now on or were refused.
+    Reloaded,
     /// A month was closed.
     MonthClosed,
     /// A month was opened again.
@@ -108,6 +110,13 @@ impl AuditLog {
         Err(Error::new(ErrorKind::Storage, "what was asked for cannot be written down, so it is not done")
             .with_hint("whoever runs the server has to look at the audit log")
             .with_source(cause))
+    }
+
+    /// Takes down that something was read again. It holds whether that succeeds or not: a user who was removed stays out.
+    pub fn record_reload(&self, object: &str, outcome: &str) {
+        let entry = AuditEntry { act: Act::Reloaded, user: None, address: None, object, outcome };
+        // What it fails by is in the log of the server.
+        let _ = self.record(&entry);
     }
 
     fn write(&self, config: &AuditConfig, entry: &AuditEntry<'_>) -> io::Result<()> {

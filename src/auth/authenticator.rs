@@ -26,13 +26,25 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// Reads the users, and prepares for tokens of the configured issuer.
+    /// Reads the users, and prepares for tokens of the configured issuer. When the file of users was read again, `told`
+    /// gets what became of it.
     ///
     /// # Errors
     /// `Config` where the file of users is wrong.
-    pub fn open(config: &SecurityConfig, key: &ServerKey, clock: Clock) -> Result<Self> {
+    pub fn open(
+        config: &SecurityConfig,
+        key: &ServerKey,
+        clock: Clock,
+        told: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Result<Self> {
         let users = match config.users.clone() {
-            Some(file) => Some(Watched::open(vec![file.clone()], move || Users::read(&file))?),
+            Some(file) => {
+                let users = Watched::open(vec![file.clone()], move || Users::read(&file))?;
+                Some(users.telling(move |reload| match reload.outcome {
+                    Ok(now) => told(&now.differences(reload.before)),
+                    Err(error) => told(&format!("refused: {}", error.message())),
+                }))
+            }
             None => None,
         };
         Ok(Self {

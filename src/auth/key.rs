@@ -55,6 +55,11 @@ impl ServerKey {
         }
     }
 
+    /// Returns whether the configuration has a place in which the key outlasts the process.
+    pub fn is_kept(config: &Config) -> bool {
+        config.security.signing_key.is_some() || config.warehouse.folder().is_some()
+    }
+
     /// Returns the key of a file, which is made where there is none.
     ///
     /// # Errors
@@ -89,15 +94,17 @@ impl ServerKey {
 
     fn read(file: &Path) -> Result<Self> {
         private_file::refuse_public("key file", file)?;
-        let unreadable = |why: String| {
-            Error::new(ErrorKind::Config, format!("key file \"{}\" {why}", file.display()))
-                .with_hint("delete it to have a new one made; everyone has to log in again then")
-        };
-        let text = std::fs::read_to_string(file).map_err(|cause| unreadable(format!("cannot be read: {cause}")))?;
+        let wrong = |why: String| Error::new(ErrorKind::Config, format!("key file \"{}\" {why}", file.display()));
+        let text = std::fs::read_to_string(file).map_err(|cause| {
+            wrong(format!("cannot be read: {cause}"))
+                .with_hint("let this user read it; logins, handles and masks that hash go by it")
+        })?;
         let bytes = STANDARD.decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
-        bytes
-            .map(|bytes| Self { bytes })
-            .ok_or_else(|| unreadable(format!("does not hold {KEY_BYTES} bytes in base64")))
+        bytes.map(|bytes| Self { bytes }).ok_or_else(|| {
+            wrong(format!("does not hold {KEY_BYTES} bytes in base64")).with_hint(
+                "delete it to have a new one made; everyone has to log in again then, and masks give other hashes",
+            )
+        })
     }
 }
 

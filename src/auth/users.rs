@@ -14,7 +14,7 @@ use super::random::random_bytes;
 use super::{ANONYMOUS, Caller, Secret, password, private_file};
 use crate::domain::clock::Clock;
 use crate::domain::hash::sha256;
-use crate::domain::names::nearest;
+use crate::domain::names::{differences, nearest};
 use crate::domain::toml_faults;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -43,7 +43,7 @@ pub struct Users {
     owners: HashMap<String, String>,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct User {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,7 +56,7 @@ struct User {
     tokens: Vec<Token>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Token {
     sha256: Secret,
@@ -197,6 +197,11 @@ impl Users {
         }
         Err(Error::new(ErrorKind::NotFound, format!("token \"{id}\" does not exist"))
             .with_hint("topline token list shows what each is called by"))
+    }
+
+    /// Returns by name who was added, changed and removed since.
+    pub fn differences(&self, before: &Self) -> String {
+        differences(&before.users, &self.users)
     }
 
     /// Returns how each user may log in, in the order of their names.

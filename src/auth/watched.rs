@@ -6,13 +6,25 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What was read from files, as fresh as they are.
 pub struct Watched<T> {
     files: Vec<PathBuf>,
     read: Box<dyn Fn() -> Result<T> + Send + Sync>,
+    told: Box<dyn Fn(&Reload<'_, T>) + Send + Sync>,
     state: Mutex<State<T>>,
+}
+
+/// Files that were read again.
+#[derive(Debug)]
+pub struct Reload<'files, T> {
+    /// Those that changed.
+    pub changed: Vec<&'files Path>,
+    /// What held until now.
+    pub before: &'files T,
+    /// What holds from now on, or why that before still does.
+    pub outcome: Result<&'files T, &'files Error>,
 }
 
 struct State<T> {
@@ -38,7 +50,13 @@ impl<T> Watched<T> {
         // Looked at before they are read, so that a change in between is seen the next time.
         let versions = versions(&files);
         let value = Arc::new(read()?);
-        Ok(Self { files, read: Box::new(read), state: Mutex::new(State { versions, value }) })
+        let state = Mutex::new(State { versions, value });
+        Ok(Self { files, read: Box::new(read), told: Box::new(|_| {}), state })
+    }
+
+    /// Returns the files with somebody who is told when they were read again.
+    pub fn telling(self, told: impl Fn(&Reload<'_, T>) + Send + Sync + 'static) -> Self {
+        Self { told: Box::new(told), ..self }
     }
 
     /// Returns what the files hold now; where they cannot be read, what they held when they last could.
@@ -46,15 +64,20 @@ impl<T> Watched<T> {
         let versions = versions(&self.files);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.versions != versions {
-            state.versions = versions;
-            match (self.read)() {
-                Ok(value) => {
-                    tracing::info!(files = ?self.files, "changed files are read");
-                    state.value = Arc::new(value);
-                }
+            let pairs = self.files.iter().zip(state.versions.iter().zip(&versions));
+            let changed = pairs.filter(|(_, (before, now))| before != now).map(|(file, _)| file.as_path()).collect();
+            let read = (self.read)();
+            let outcome = read.as_ref();
+            (self.told)(&Reload { changed, before: &state.value, outcome });
+            match &read {
+                Ok(_) => tracing::info!(files = ?self.files, "changed files are read"),
                 Err(error) => {
                     tracing::warn!(%error, hint = error.hint(), "changed files are refused, those before are kept");
                 }
+            }
+            state.versions = versions;
+            if let Ok(value) = read {
+                state.value = Arc::new(value);
             }
         }
         Arc::clone(&state.value)
@@ -89,7 +112,7 @@ fn number(_found: &Metadata) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Error, ErrorKind};
+    use crate::error::ErrorKind;
 
     fn watched(file: &Path) -> Watched<String> {
         let path = file.to_owned();

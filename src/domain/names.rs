@@ -1,4 +1,6 @@
-//! Names as people misspell them.
+//! Names as people misspell them, and as lists of them are told.
+
+use std::collections::BTreeMap;
 
 /// Returns the candidate nearest to `name`, if one is near enough to be what was meant.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -15,6 +17,26 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 pub fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")
+}
+
+/// Names that a list of differences has of each kind: enough to know what happened, and a line that can be read.
+const DIFFERENCES_MAX: usize = 20;
+
+/// Returns by their names what was added, changed and removed: `added "bob"; removed "ann", "carl"`.
+pub fn differences<V: PartialEq>(before: &BTreeMap<String, V>, after: &BTreeMap<String, V>) -> String {
+    let of = |kind: &str, names: Vec<&String>| {
+        let shown: Vec<String> = names.iter().take(DIFFERENCES_MAX).map(|name| format!("\"{name}\"")).collect();
+        let more = names.len().saturating_sub(DIFFERENCES_MAX);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        (!names.is_empty()).then(|| format!("{kind} {}{more}", shown.join(", ")))
+    };
+    let added = after.keys().filter(|name| !before.contains_key(*name)).collect();
+    let removed = before.keys().filter(|name| !after.contains_key(*name)).collect();
+    let is_changed = |(name, value): &(&String, &V)| before.get(*name).is_some_and(|known| known != *value);
+    let changed = after.iter().filter(is_changed).map(|(name, _)| name).collect();
+    let kinds = [of("added", added), of("changed", changed), of("removed", removed)];
+    let found: Vec<String> = kinds.into_iter().flatten().collect();
+    if found.is_empty() { "nothing changed".to_owned() } else { found.join("; ") }
 }
 
 /// Returns a sentence as errors begin: in lower case, without a full stop.
@@ -45,6 +67,18 @@ mod tests {
     fn a_slip_of_the_finger_is_recognised_and_another_word_is_not() {
         assert_eq!(nearest("lookback_day", ["lookback_days", "half_life_days"]), Some("lookback_days"));
         assert_eq!(nearest("colour", ["lookback_days", "half_life_days"]), None);
+    }
+
+    #[test]
+    fn differences_are_told_by_name_and_long_lists_are_cut() {
+        let of = |pairs: &[(&str, u8)]| pairs.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        let before: BTreeMap<String, u8> = of(&[("ann", 1), ("bob", 1), ("carl", 1)]);
+        assert_eq!(differences(&before, &before), "nothing changed");
+        let after = of(&[("ann", 2), ("bob", 1), ("dora", 1), ("emil", 1)]);
+        let told = "added \"dora\", \"emil\"; changed \"ann\"; removed \"carl\"";
+        assert_eq!(differences(&before, &after), told);
+        let many: BTreeMap<String, u8> = (100..125).map(|number| (number.to_string(), 0)).collect();
+        assert!(differences(&BTreeMap::new(), &many).ends_with("\"118\", \"119\" and 5 more"));
     }
 
     #[test]

@@ -43,10 +43,12 @@ pub async fn bind(address: SocketAddr, engine: &Engine) -> Result<Listener> {
     let config = engine.config();
     let security = &config.security;
     check_reach(address, security)?;
-    let certificates = security.tls.as_ref().map(Certificates::open).transpose()?;
+    let (of_tls, of_users) = (engine.audit(), engine.audit());
+    let certificates = security.tls.as_ref().map(|tls| Certificates::open(tls, of_tls)).transpose()?;
     let key = ServerKey::of_config(config)?;
     let door = if security.is_login_required() {
-        Door::Guarded(Arc::new(Authenticator::open(security, &key, engine.clock())?))
+        let told = move |outcome: &str| of_users.record_reload("users", outcome);
+        Door::Guarded(Arc::new(Authenticator::open(security, &key, engine.clock(), told)?))
     } else {
         Door::Open
     };

@@ -21,7 +21,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
 
-use crate::auth::watched::Watched;
+use crate::audit::AuditLog;
+use crate::auth::watched::{Reload, Watched};
 use crate::config::TlsConfig;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -45,15 +46,27 @@ pub(super) struct Certificates {
 }
 
 impl Certificates {
-    /// Reads the files.
+    /// Reads the files; when they were read again, the log says so.
     ///
     /// # Errors
     /// `Config` where one cannot be read, is none of its kind, or certificate and key do not belong together.
-    pub(super) fn open(config: &TlsConfig) -> Result<Self> {
+    pub(super) fn open(config: &TlsConfig, audit: Arc<AuditLog>) -> Result<Self> {
         let config = config.clone();
         let files = [Some(&config.certificate), Some(&config.key), config.client_ca.as_ref()];
         let files: Vec<PathBuf> = files.into_iter().flatten().cloned().collect();
-        Ok(Self { config: Watched::open(files, move || server_config(&config))? })
+        let watched = Watched::open(files, move || server_config(&config))?;
+        let told = move |reload: &Reload<'_, ServerConfig>| {
+            let names = reload.changed.iter().map(|file| format!("\"{}\"", file.display()));
+            let names = names.collect::<Vec<_>>().join(", ");
+            audit.record_reload(
+                "certificates",
+                &match reload.outcome {
+                    Ok(_) => format!("changed {names}"),
+                    Err(error) => format!("refused: {}", error.message()),
+                },
+            );
+        };
+        Ok(Self { config: watched.telling(told) })
     }
 
     fn acceptor(&self) -> TlsAcceptor {

@@ -11,9 +11,13 @@ use super::{refused, rules, seen};
 use crate::auth::watched::Watched;
 use crate::auth::{Caller, ServerKey};
 use crate::config::{Config, Mask, RoleConfig, roles_of_file};
+use crate::domain::names::differences;
 use crate::engine::state::Shared;
 use crate::error::Result;
 use crate::functions::masks::TextMask;
+
+/// What the audit log calls them.
+const ROLES: &str = "roles";
 
 /// The configured roles, by name.
 type Configured = BTreeMap<String, RoleConfig>;
@@ -30,6 +34,8 @@ pub(in crate::engine) struct Roles {
 struct Latest {
     /// What was looked at last, right or wrong.
     configured: Option<Arc<Configured>>,
+    /// Those that hold.
+    held: Arc<Configured>,
     generation: Option<Arc<Generation>>,
 }
 
@@ -49,13 +55,22 @@ impl Roles {
     pub(in crate::engine) async fn open(whole: &Arc<Shared>) -> Result<Self> {
         let config = &whole.config;
         let file = match config.file.clone() {
-            Some(file) => Some(Watched::open(vec![file.clone()], move || roles_of_file(&file))?),
+            Some(file) => {
+                let audit = Arc::clone(&whole.audit);
+                let roles = Watched::open(vec![file.clone()], move || roles_of_file(&file))?;
+                // Those that can be read are checked before it is said what became of them.
+                Some(roles.telling(move |reload| {
+                    if let Err(error) = reload.outcome {
+                        audit.record_reload(ROLES, &format!("refused: {}", error.message()));
+                    }
+                }))
+            }
             None => None,
         };
         let roles = Self { file, latest: tokio::sync::Mutex::default(), hash: OnceCell::new() };
         let configured = Arc::new(config.roles.clone());
         let generation = roles.generation(whole, &configured).await?;
-        *roles.latest.lock().await = Latest { configured: Some(configured), generation };
+        *roles.latest.lock().await = Latest { configured: Some(Arc::clone(&configured)), held: configured, generation };
         Ok(roles)
     }
 
@@ -71,15 +86,18 @@ impl Roles {
         if configured.is_empty() && latest.generation.is_some() {
             // A file that is being written is empty for a moment.
             tracing::warn!("the configuration has no roles any more, those before are kept until a restart");
+            whole.audit.record_reload(ROLES, "refused: there are none any more");
             return latest.generation.clone();
         }
         match self.generation(whole, &configured).await {
             Ok(generation) => {
                 tracing::info!(roles = configured.len(), "changed roles hold from now on");
-                latest.generation = generation;
+                whole.audit.record_reload(ROLES, &differences(&latest.held, &configured));
+                (latest.held, latest.generation) = (configured, generation);
             }
             Err(error) => {
                 tracing::warn!(%error, hint = error.hint(), "changed roles are refused, those before are kept");
+                whole.audit.record_reload(ROLES, &format!("refused: {}", error.message()));
             }
         }
         latest.generation.clone()
@@ -101,7 +119,11 @@ impl Roles {
 
 /// Returns the function of masks that hash, under the server's key.
 fn hash_function(config: &Config) -> Result<Arc<ScalarUDF>> {
-    Ok(Arc::new(TextMask::Hash(Arc::new(ServerKey::of_config(config)?.of_masks())).function()))
+    if !ServerKey::is_kept(config) {
+        tracing::warn!("masks that hash give other values after each start: name a key with [auth] signing_key");
+    }
+    let key = ServerKey::of_config(config)?;
+    Ok(Arc::new(TextMask::Hash(Arc::new(key.of_masks())).function()))
 }
 
 impl Generation {

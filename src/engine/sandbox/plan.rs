@@ -13,11 +13,11 @@ use datafusion::sql::sqlparser::ast::{self, Query};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::noted::Noted;
 use super::order::{Deed, Exists, NewColumn, Order, SANDBOX, outside, parameters_in_values, row_of_parameters};
 use super::views::View;
-use super::write::{Missing, WriteTicket, Writing, Written};
+use super::write::{Missing, WriteTicket, Writing, Written, Wrote};
 use super::{Entry, require_name};
-use crate::audit::{Act, AuditEntry};
 use crate::engine::gate::{self, Allowed};
 use crate::engine::result::Extent;
 use crate::engine::runs::Run;
@@ -249,18 +249,12 @@ impl Session {
         }
         self.may_write()?;
         require_name(&ingest.table)?;
-        let (object, user) = (format!("ingest {SANDBOX}.{}", ingest.table), self.user());
-        self.shared.audit.record(&AuditEntry {
-            act: Act::Written,
-            user: Some(&user.name),
-            address: None,
-            object: &object,
-            outcome: "begun",
-        })?;
+        let columns = storable(columns)?;
+        let noted = Noted::begin(&self.shared, &self.user().name, "ingest", &ingest.table)?;
         let writing = Writing::new(&self.shared, ingest.table, "INGEST", WriteId::random());
-        writing
-            .rows(Written { columns: storable(columns)?, missing: ingest.missing, exists: ingest.exists }, rows)
-            .await
+        let wrote = writing.rows(Written { columns, missing: ingest.missing, exists: ingest.exists }, rows).await;
+        noted.end(&wrote)?;
+        wrote.map(|wrote| wrote.rows)
     }
 }
 
@@ -276,7 +270,7 @@ impl Statement {
     }
 
     /// Carries out the write; [`Statement::write`] says what of it is noted.
-    pub(super) async fn written(self, ticket: Option<WriteTicket>, parameters: Option<RecordBatch>) -> Result<u64> {
+    pub(super) async fn written(self, ticket: Option<WriteTicket>, parameters: Option<RecordBatch>) -> Result<Wrote> {
         let Some(write) = self.write.clone() else {
             return Err(Error::new(ErrorKind::Refused, "a query is not allowed as an update: it writes nothing")
                 .with_hint("run it as a query, which returns its rows"));

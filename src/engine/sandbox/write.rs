@@ -48,6 +48,14 @@ pub struct WriteTicket {
     pub since: Option<u64>,
 }
 
+/// What was written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Wrote {
+    pub(super) rows: u64,
+    /// Bytes of the files; `None` where none were written: of views, and where the write was done before.
+    pub(super) bytes: Option<u64>,
+}
+
 /// Rows to write, and into what.
 pub(super) struct Written {
     /// The columns of a new table.
@@ -91,18 +99,22 @@ impl Writing {
         format!("{SANDBOX}.{}", self.name)
     }
 
-    /// Writes rows; returns how many.
-    pub(super) async fn rows(mut self, written: Written, rows: BoxStream<'static, Result<RecordBatch>>) -> Result<u64> {
+    /// Writes rows.
+    pub(super) async fn rows(
+        mut self,
+        written: Written,
+        rows: BoxStream<'static, Result<RecordBatch>>,
+    ) -> Result<Wrote> {
         let shared = Arc::clone(&self.shared);
         let work = async move {
             let _turn = shared.sandbox.turns.acquire().await;
             self.sandbox().prepare(&self.shared).await?;
             let latest = self.sandbox().latest(&self.name).await?;
             if let Some(rows) = self.done(latest.as_deref()).await? {
-                return Ok(rows);
+                return Ok(Wrote { rows, ..Wrote::default() });
             }
             let columns = match self.step(&written, latest.as_ref())? {
-                Step::Nothing => return Ok(0),
+                Step::Nothing => return Ok(Wrote::default()),
                 Step::Make => Arc::clone(&written.columns),
                 Step::Extend => {
                     latest.as_ref().map_or_else(|| Arc::clone(&written.columns), |version| Arc::clone(&version.schema))
@@ -114,7 +126,8 @@ impl Writing {
             if !matches!(committed, Ok((_, Kept::Files))) {
                 table.discard(&files).await;
             }
-            committed.map(|(rows, _)| rows)
+            let bytes = files.iter().map(NewFile::bytes).sum();
+            committed.map(|(rows, kept)| Wrote { rows, bytes: (kept == Kept::Files).then_some(bytes) })
         };
         tokio::time::timeout(Duration::from_secs(WRITE_SECONDS_MAX), work).await.map_err(|_| {
             Error::new(ErrorKind::Limit, format!("the write took more than {WRITE_SECONDS_MAX} seconds"))
@@ -182,48 +195,48 @@ impl Writing {
     }
 
     /// Stores a view.
-    pub(super) async fn view(mut self, view: &View, columns: &SchemaRef, exists: Exists) -> Result<u64> {
+    pub(super) async fn view(mut self, view: &View, columns: &SchemaRef, exists: Exists) -> Result<Wrote> {
         self.sandbox().prepare(&self.shared).await?;
         let table = self.sandbox().table(&self.name)?;
         let mut latest = self.sandbox().latest(&self.name).await?;
         for attempt in 0..CONFLICTS_MAX {
             if self.done(latest.as_deref()).await?.is_some() {
-                return Ok(0);
+                return Ok(Wrote::default());
             }
             match latest.as_ref().and_then(Entry::of) {
                 None => self.sandbox().require_name_free()?,
                 Some(Entry::View(..)) if exists == Exists::IsReplaced => {}
-                Some(_) if exists == Exists::IsKept => return Ok(0),
+                Some(_) if exists == Exists::IsKept => return Ok(Wrote::default()),
                 Some(entry) => return Err(self.taken(&entry)),
             }
             let properties = [(VIEW, view.sql.clone()), (VIEW_SCHEMA, view.schema.clone())];
             let change = self.change(Some(with_properties(columns, properties)), Removal::All, Vec::new(), 0);
             if self.try_commit(&table, &mut latest, &change, attempt).await?.is_some() {
-                return Ok(0);
+                return Ok(Wrote::default());
             }
         }
         Err(self.too_many())
     }
 
     /// Drops a table or view.
-    pub(super) async fn drop_name(mut self, kind: TableKind, may_be_missing: bool) -> Result<u64> {
+    pub(super) async fn drop_name(mut self, kind: TableKind, may_be_missing: bool) -> Result<Wrote> {
         self.sandbox().prepare(&self.shared).await?;
         let table = self.sandbox().table(&self.name)?;
         let mut latest = self.sandbox().latest(&self.name).await?;
         for attempt in 0..CONFLICTS_MAX {
             if self.done(latest.as_deref()).await?.is_some() {
-                return Ok(0);
+                return Ok(Wrote::default());
             }
             let columns = match (latest.as_ref().and_then(Entry::of), latest.as_ref()) {
                 (Some(entry), Some(version)) if entry.kind() == kind => Arc::clone(&version.schema),
                 (Some(entry), _) => return Err(self.other_kind(&entry)),
-                _ if may_be_missing => return Ok(0),
+                _ if may_be_missing => return Ok(Wrote::default()),
                 _ => return Err(missing(&self.shared, &self.name)),
             };
             let columns = with_properties(&columns, [(DROPPED, "true".to_owned())]);
             let change = self.change(Some(columns), Removal::All, Vec::new(), 0);
             if self.try_commit(&table, &mut latest, &change, attempt).await?.is_some() {
-                return Ok(0);
+                return Ok(Wrote::default());
             }
         }
         Err(self.too_many())

@@ -170,7 +170,9 @@ async fn clients_show_a_certificate_where_they_must() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_certificate_is_shown_and_a_bad_one_is_not() {
     let (place, authority) = (Place::new(), Authority::new());
-    let server = place.serve_tls(&authority).await;
+    place.write_identity(&authority.identity("localhost"));
+    let variables = [place.tls_variables(), vec![variable("TOPLINE_AUDIT_PATH", &place.file("audit.log"))]].concat();
+    let server = Server::start(variables, NOW).await;
     let connector = Connector::new(&server, &authority, None);
     let before = connector.shown().await;
     let next = authority.identity("localhost");
@@ -186,6 +188,14 @@ async fn a_new_certificate_is_shown_and_a_bad_one_is_not() {
     }
     assert_eq!(log_in(&connector).await, "ann");
     server.stop().await;
+    let told = std::fs::read_to_string(place.file("audit.log")).expect("the log");
+    let of = |outcome: &str| {
+        let is_it =
+            |line: &&str| line.contains("\"reloaded\"") && line.contains("\"certificates\"") && line.contains(outcome);
+        told.lines().filter(is_it).count()
+    };
+    assert_eq!((of("changed "), of("\"outcome\":\"refused: ")), (1, 4), "{told}");
+    assert!(!told.contains("PRIVATE"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,6 +78,33 @@ fn a_token_is_shown_once() {
 }
 
 #[test]
+fn what_is_done_about_users_and_tokens_is_written_down_without_secrets() {
+    let desk = Desk::new();
+    desk.write("topline.toml", &format!("{CONFIG}[audit]\npath = \"audit.log\"\n"));
+    desk.run_with(&["user", "add", "ann"], "correct horse\n").said();
+    desk.run(&["user", "grant", "ann", "--role", "sales"]).said();
+    desk.run_with(&["user", "password", "ann"], "another horse\n").said();
+    let token = desk.run(&["token", "add", "ann"]).out;
+    desk.run(&["user", "remove", "ann"]).said();
+    desk.run(&["user", "remove", "ann"]).fault();
+    let text = std::fs::read_to_string(desk.path().join("audit.log")).expect("the log");
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(lines.iter().all(|line| line["act"] == "user_changed" && line["outcome"] == "done"), "{text}");
+    let told: Vec<_> = lines.iter().filter_map(|line| line["object"].as_str()).collect();
+    assert_eq!(
+        told,
+        [
+            "user \"ann\" is added to users.toml",
+            "user \"ann\" has role \"sales\" now",
+            "the password of user \"ann\" is changed",
+            "user \"ann\" got a token",
+            "user \"ann\" is removed",
+        ]
+    );
+    assert!(!text.contains("horse") && !text.contains(token.trim_end()) && !text.contains("argon2"), "{text}");
+}
+
+#[test]
 fn what_is_refused_is_explained() {
     let desk = Desk::new();
     insta::assert_snapshot!(desk.run(&["user", "list"]).fault(), @r#"
