@@ -1,6 +1,7 @@
 //! The one integration binary: topline as its users meet it.
 
 mod abuse;
+mod auditing;
 mod auth;
 mod bad_input;
 mod changing_files;
@@ -18,6 +19,7 @@ mod labels;
 mod laws;
 mod limits;
 mod models;
+mod parameters;
 mod parts;
 mod playbooks;
 mod project;
@@ -30,4 +32,5 @@ mod serving;
 mod settings;
 mod slt;
 mod support;
+mod traces;
 mod watching;

@@ -60,6 +60,8 @@ async fn columns_of(shared: &Arc<Shared>, id: &TableId) -> Result<Vec<ColumnRow>
         let of_contract = contract.and_then(|table| table.columns.iter().find(|column| column.name == *field.name()));
         let key =
             sidecar.map(|sidecar| &sidecar.key).filter(|key| !key.is_empty()).or(contract.map(|table| &table.key));
+        // A part of a key tells no rows apart.
+        let key = key.filter(|key| key.iter().all(|column| schema.column_with_name(column).is_some()));
         ColumnRow {
             table: id.clone(),
             name: field.name().clone(),

@@ -103,3 +103,19 @@ impl Firm {
         std::fs::rename(new, old).expect("it is there");
     }
 }
+
+#[tokio::test]
+async fn a_mask_that_hashes_says_what_it_needs_the_key_for() {
+    let mask = "{ table = \"crm.accounts\", column = \"name\", mask = \"hash\" }";
+    let firm = Firm::with(&format!("[roles.sales]\nread = [\"crm\"]\nmasks = [{mask}]\n")).await;
+    let key = firm.project.path("warehouse/signing.key");
+    std::fs::remove_file(&key).expect("it was made");
+    std::fs::create_dir(&key).expect("a folder in its place, which its owner alone may read");
+    #[cfg(unix)]
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("it is ours");
+    assert_says(
+        &firm.project.fault().await,
+        "Config: key file \"DIR/warehouse/signing.key\" cannot be read: Is a directory (os error 21)\n\
+         hint: let this user read it; logins, handles and masks that hash go by it",
+    );
+}

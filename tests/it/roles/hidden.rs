@@ -183,3 +183,38 @@ async fn the_sandbox_is_what_the_role_says() {
         assert_eq!(error.message(), "schema \"sandbox\" may not be written by this user", "{sql}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_which_a_part_is_hidden_is_none() {
+    let firm = Firm::with(
+        r#"
+[roles.part]
+read = ["*"]
+hide = ["finance.fx_rates.rate_date", "metrics.nrr_by_segment.segment", "crm.accounts.account_id"]
+"#,
+    )
+    .await;
+    let engine = firm.seen_by("part").await;
+    let keys = "select concat(table_schema, '.', table_name, '.', column_name) as k from meta.columns where is_key";
+    let names = "('fx_rates', 'nrr_by_segment', 'accounts', 'contacts')";
+    let of_columns = format!("{keys} and table_name in {names} and table_schema <> 'published' order by 1");
+    assert_eq!(
+        rows(&firm.engine, &of_columns).await,
+        [
+            "crm.accounts.account_id",
+            "crm.contacts.contact_id",
+            "finance.fx_rates.currency",
+            "finance.fx_rates.rate_date",
+            "metrics.nrr_by_segment.month",
+            "metrics.nrr_by_segment.segment",
+        ]
+    );
+    assert_eq!(rows(&engine, &of_columns).await, ["crm.contacts.contact_id"]);
+    let constraints =
+        "select constraint_name, constraint_type from information_schema.table_constraints where table_name";
+    let of_tables = format!("{constraints} in {names} and table_schema <> 'published' order by 1, 2");
+    let own = ["contacts_key | PRIMARY KEY", "contacts_merged_into_id_fkey | FOREIGN KEY"];
+    assert_eq!(rows(&engine, &of_tables).await, own, "none refers to a hidden one");
+    let references = engine.references().await.expect("they are listed");
+    assert!(references.iter().all(|reference| reference.to.name != "accounts"), "{references:#?}");
+}
