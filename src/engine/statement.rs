@@ -304,6 +304,18 @@ impl Ready {
         self.lane
     }
 
+    /// Waits for a place where it is to run, before it comes to the threads there: a large query may keep those for long,
+    /// and who waits is to be sent away in time.
+    ///
+    /// # Errors
+    /// `Busy` where there is no place in time, `Cancelled` where it is killed meanwhile.
+    pub async fn entered(self) -> Result<Self> {
+        if let Some(run) = &self.statement.run {
+            run.enter(self.lane, Patience::OfQueue).await?;
+        }
+        Ok(self)
+    }
+
     /// Begins it once there is a place for it, and returns its rows. One whose joins need more memory than there is goes
     /// on with joins that can put their rows on disk, unless rows went out already.
     ///

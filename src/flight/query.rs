@@ -214,6 +214,7 @@ async fn rows_of(lanes: &Lanes, statement: Statement, query: Query) -> Result<(L
             return Ok((Lane::Heavy, rows.try_flatten().boxed()));
         }
     };
+    let ready = ready.entered().await?;
     Ok((ready.lane(), futures::stream::once(ready.rows()).try_flatten().boxed()))
 }
 

@@ -109,8 +109,11 @@ impl Service {
         Ok(found.await?.map(|Download { id, filler, messages, stop }| {
             let messages = self.calls.running.track(id, messages);
             // A limit may be reached while rows go out.
-            let (engine, object) = (self.calls.engine.clone(), format!("query {:016x}", id.0));
-            let messages = messages.map_err(move |error| refused(&engine, caller.name(), address, &object, error));
+            let (engine, object, seen) = (self.calls.engine.clone(), format!("query {:016x}", id.0), span.clone());
+            let messages = messages.map_err(move |error| {
+                seen.fail(error.kind().name());
+                refused(&engine, caller.name(), address, &object, error)
+            });
             let paced = paced(messages.boxed(), filler, SILENCE_MAX, patience);
             // The call runs as long as its stream.
             running.until_the_end_of(paced, stop, span).boxed()

@@ -102,7 +102,7 @@ fn queries(text: &mut String, engine: &Engine) {
 
 fn logins(text: &mut String, totals: &Totals) {
     let name = "topline_logins_total";
-    head(text, name, "Logins with a password that were let in, and calls that were not.", "counter");
+    head(text, name, "Logins that were let in, and calls that were not.", "counter");
     line(text, name, &[("outcome", "ok")], of(&totals.logins));
     line(text, name, &[("outcome", "refused")], of(&totals.logins_refused));
     let name = "topline_refusals_total";

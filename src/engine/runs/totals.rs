@@ -29,7 +29,7 @@ pub struct Totals {
     pub bytes_read: AtomicU64,
     /// Bytes that were put on disk because they did not fit memory.
     pub bytes_spilled: AtomicU64,
-    /// Logins with a password that were let in.
+    /// Logins that were let in.
     pub logins: AtomicU64,
     /// Calls that were not let in.
     pub logins_refused: AtomicU64,
