@@ -12,9 +12,12 @@ use crate::error::{Error, Result};
 pub struct Watched<T> {
     files: Vec<PathBuf>,
     read: Box<dyn Fn() -> Result<T> + Send + Sync>,
-    told: Box<dyn Fn(&Reload<'_, T>) + Send + Sync>,
+    told: Told<T>,
     state: Mutex<State<T>>,
 }
+
+/// Whom it is said to.
+type Told<T> = Box<dyn Fn(&Reload<'_, T>) + Send + Sync>;
 
 /// Files that were read again.
 #[derive(Debug)]

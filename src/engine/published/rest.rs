@@ -1,5 +1,6 @@
 //! The rows of a view that files do not have.
 
+use std::slice;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
@@ -83,6 +84,6 @@ impl Held {
         let own = first.schema();
         let places = columns.fields().iter().map(|field| own.index_of(field.name()));
         let places = places.collect::<std::result::Result<Vec<_>, _>>()?;
-        Ok(MemorySourceConfig::try_new_exec(&[self.batches.clone()], own, Some(places))?)
+        Ok(MemorySourceConfig::try_new_exec(slice::from_ref(&self.batches), own, Some(places))?)
     }
 }
