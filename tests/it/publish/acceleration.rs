@@ -9,10 +9,10 @@ use super::{publish, rows};
 /// Returns the plan of a query in words.
 async fn plan(engine: &Engine, sql: &str) -> String {
     let statement = engine.session().prepare(sql).await.expect("a query");
-    in_words(&statement).await
+    in_words(statement).await
 }
 
-async fn in_words(statement: &Statement) -> String {
+async fn in_words(statement: Statement) -> String {
     let plan = statement.physical_plan(None).await.expect("a plan");
     displayable(plan.as_ref()).indent(true).to_string()
 }
@@ -98,7 +98,7 @@ async fn under_other_settings_everything_is_computed() {
     assert!(!reads_published((&fast, &live), "select * from core.revenue_facts").await);
     let mut session = fast.session();
     session.set("attribution.lookback_days", "3").expect("a right value");
-    let computed = in_words(&session.prepare(sql).await.expect("a query")).await;
+    let computed = in_words(session.prepare(sql).await.expect("a query")).await;
     assert_eq!(reads_of_published(&computed), reads_of_published(&plan(&live, sql).await));
     // Months that have ended are read alone where no other is asked for, by whatever name the metric has for them.
     let ended = "select month, nrr from nrr where month < '2026-09-01'";
