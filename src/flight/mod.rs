@@ -2,7 +2,8 @@
 //!
 //! [`bind`] takes the port, [`serve`] answers until it is told to stop. `listener` says who may be served where, `tls` and
 //! `guard` stand in front of every call: who calls is known before anything is done. `service` and `calls` have the
-//! protocol, `query` the way from a statement to a stream, `write` statements that change the sandbox, `handle` what
+//! protocol, `query` the way from a statement to a stream, `write` statements that change the sandbox, `upload` what
+//! clients send, `handle` what
 //! tickets and prepared statements carry, `metadata` the catalog as clients list it, `session` and `cookie` the options of
 //! a client, `messages` how rows are cut into messages, `pace` and `running` what a stream owes its client and how it
 //! ends, `download` how messages go out. Everything that a client needs between two calls travels with the client, sealed
@@ -33,6 +34,7 @@ mod status;
 mod tables;
 mod tls;
 mod types;
+mod upload;
 mod workers;
 mod write;
 

@@ -6,7 +6,6 @@ use std::time::Instant;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::record_batch::RecordBatch;
-use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::{ActionCreatePreparedStatementResult, Any, ProstMessageExt, TicketStatementQuery};
 use arrow_flight::{FlightData, Ticket};
@@ -21,6 +20,7 @@ use super::handle::Query;
 use super::messages::{Message, encoded_schema, messages_of, row_messages, schema_message};
 use super::planned::Planned;
 use super::running::{QueryId, Running};
+use super::upload::{self, Upload};
 use super::workers::Lanes;
 use super::write;
 use crate::engine::{Engine, Lane, Origin, Statement, Stop};
@@ -255,11 +255,8 @@ pub(super) async fn bind(
 pub(super) async fn parameter_rows(
     messages: impl Stream<Item = Result<FlightData, FlightError>> + Send + 'static,
 ) -> Result<Option<RecordBatch>> {
-    // A descriptor can come alone, in a message that is none of the format.
-    let with_content = messages.try_filter(|message| std::future::ready(!message.data_header.is_empty()));
-    let mut batches = FlightRecordBatchStream::new_from_flight_data(with_content);
-    let unreadable =
-        |cause: FlightError| Error::new(ErrorKind::Argument, "the parameters cannot be read").with_source(cause);
+    let mut batches = Upload::new(messages);
+    let unreadable = |cause| upload::unreadable("the parameters cannot be read", cause);
     let (mut read, mut bytes, mut rows) = (Vec::new(), 0, 0);
     while let Some(batch) = batches.try_next().await.map_err(unreadable)? {
         // Not the buffers' capacity: those of one message are one allocation, which each column would count whole.

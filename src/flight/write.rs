@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use arrow::array::Int64Array;
 use arrow::record_batch::RecordBatch;
-use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::{CommandStatementIngest, DoPutUpdateResult, TableExistsOption, TableNotExistOption};
 use arrow_flight::{FlightData, PutResult};
@@ -16,6 +15,7 @@ use tonic::Status;
 use super::actions::refuse_transaction;
 use super::handle::Query;
 use super::query::{check_bound, parameter_rows, plan};
+use super::upload::{self, Upload};
 use crate::engine::{CATALOG, Engine, Exists, Ingest, Missing, Origin, Session, Statement};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -92,11 +92,9 @@ pub(super) async fn ingest(
     };
     let schema = command.schema.filter(|schema| !schema.is_empty());
     let ingest = Ingest { schema, table: command.table, missing, exists };
-    // A descriptor can come alone, in a message that is none of the format.
-    let with_content = messages.try_filter(|message| std::future::ready(!message.data_header.is_empty()));
-    let patient = tokio_stream::StreamExt::timeout(with_content, SILENCE_MAX);
+    let patient = tokio_stream::StreamExt::timeout(messages, SILENCE_MAX);
     let patient = patient.map(|message| message.unwrap_or_else(|_| Err(FlightError::from(Status::cancelled(SILENT)))));
-    let mut batches = FlightRecordBatchStream::new_from_flight_data(patient.boxed());
+    let mut batches = Upload::new(patient.boxed());
     let first = batches.try_next().await.map_err(unreadable)?;
     let Some(columns) = batches.schema().cloned() else {
         return Err(
@@ -113,6 +111,5 @@ fn count(rows: u64) -> PutResult {
 }
 
 fn unreadable(cause: FlightError) -> Error {
-    Error::new(ErrorKind::Argument, "the upload broke off, or cannot be read; nothing of it was stored")
-        .with_source(cause)
+    upload::unreadable("the upload broke off, or cannot be read; nothing of it was stored", cause)
 }
