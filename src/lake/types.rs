@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::{CastOptions, cast_with_options, max, min};
+use arrow::datatypes::{DataType, Date32Type, Field, Fields, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
@@ -17,16 +17,43 @@ const DIGITS_MAX: u8 = 38;
 /// The digits of the greatest unsigned number of 64 bits.
 const DIGITS_OF_U64: u8 = 20;
 
+/// The most columns of a table: several times what the widest of CRMs have, and each takes memory of its own when rows are
+/// written.
+const COLUMNS_MAX: usize = 2_000;
+
+/// The longest name of a column, in bytes: names stand in every commit, error and list.
+const NAME_BYTES_MAX: usize = 255;
+
+/// The most lists and structs within each other: a log with three times as many could be written, and never read again.
+const LEVELS_MAX: usize = 16;
+
+/// 0001-01-01 and 9999-12-31, in days since 1970-01-01.
+const FIRST_DAY: i32 = -719_162;
+const LAST_DAY: i32 = 2_932_896;
+
 /// Returns the columns of a Delta table that holds rows of a schema without loss; every column may be NULL.
 ///
 /// Unsigned numbers get the next wider signed type, timestamps microseconds and UTC, dictionaries their values' type.
 ///
 /// # Errors
-/// `Query` with every column whose type Delta does not have.
+/// `Query` with every column whose type Delta does not have, or whose name or type is too long, `Limit` where there are too
+/// many.
 pub fn storable(schema: &Schema) -> Result<SchemaRef> {
+    if schema.fields().len() > COLUMNS_MAX {
+        let message = format!("a table cannot have {} columns, more than {COLUMNS_MAX}", schema.fields().len());
+        return Err(Error::new(ErrorKind::Limit, message).with_hint("name the columns that are needed"));
+    }
     let mut problems = Vec::new();
     let mut fields = Vec::new();
     for field in schema.fields() {
+        problems.extend(problem_of_name(field.name()));
+        if levels(field.data_type()) > LEVELS_MAX {
+            problems.push(format!(
+                "column \"{}\": lists and structs are nested deeper than {LEVELS_MAX} levels",
+                field.name()
+            ));
+            continue;
+        }
         if fields.iter().any(|known: &Field| known.name().eq_ignore_ascii_case(field.name())) {
             problems.push(format!("column \"{}\" is there twice", field.name()));
         }
@@ -45,6 +72,33 @@ pub fn storable(schema: &Schema) -> Result<SchemaRef> {
     match Error::list(ErrorKind::Query, "the columns cannot be stored", problems) {
         Some(error) => Err(error),
         None => Ok(Arc::new(Schema::new(fields))),
+    }
+}
+
+/// Returns what is wrong with a column's name.
+fn problem_of_name(name: &str) -> Option<String> {
+    if name.is_empty() || name.chars().any(char::is_control) {
+        return Some(format!("column {name:?}: a name has a letter, and none that cannot be seen"));
+    }
+    if name.len() > NAME_BYTES_MAX {
+        let begin = &name[..name.floor_char_boundary(NAME_BYTES_MAX / 8)];
+        return Some(format!("column \"{begin}...\": a name has up to {NAME_BYTES_MAX} bytes; hint: name it with as"));
+    }
+    None
+}
+
+/// Returns how many lists and structs a type has within each other.
+fn levels(kind: &DataType) -> usize {
+    match kind {
+        DataType::Dictionary(_, values) => levels(values),
+        DataType::RunEndEncoded(_, values) => levels(values.data_type()),
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::ListView(field)
+        | DataType::LargeListView(field)
+        | DataType::FixedSizeList(field, _) => 1 + levels(field.data_type()),
+        DataType::Struct(fields) => 1 + fields.iter().map(|field| levels(field.data_type())).max().unwrap_or(0),
+        _ => 0,
     }
 }
 
@@ -141,6 +195,9 @@ pub fn converted(rows: &RecordBatch, table: &SchemaRef) -> Result<RecordBatch> {
             Ok(column) if !field.is_nullable() && column.null_count() > 0 => {
                 problems.push(format!("column \"{}\" must not be NULL", field.name()));
             }
+            Ok(column) if !has_days_of_calendar(&column) => {
+                problems.push(format!("column \"{}\": a date is not within the years 1 to 9999", field.name()));
+            }
             Ok(column) => columns.push(column),
             Err(problem) => problems.push(problem),
         }
@@ -152,6 +209,18 @@ pub fn converted(rows: &RecordBatch, table: &SchemaRef) -> Result<RecordBatch> {
     RecordBatch::try_new_with_options(Arc::clone(table), columns, &options).map_err(|cause| {
         Error::new(ErrorKind::Internal, "converted rows do not have the table's columns").with_source(cause)
     })
+}
+
+/// Returns whether all days of a column can be written as dates, which the statistics of files do.
+fn has_days_of_calendar(column: &ArrayRef) -> bool {
+    match column.data_type() {
+        DataType::Date32 => {
+            let days = column.as_primitive::<Date32Type>();
+            min(days).is_none_or(|first| first >= FIRST_DAY) && max(days).is_none_or(|last| last <= LAST_DAY)
+        }
+        DataType::Struct(_) => column.as_struct().columns().iter().all(has_days_of_calendar),
+        _ => true,
+    }
 }
 
 /// Returns a column in the type of a table's; a text is read strictly, any other value must come back as it was.
@@ -191,7 +260,7 @@ fn is_text(kind: &DataType) -> bool {
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        AsArray, Decimal128Array, DictionaryArray, Float64Array, Int64Array, StringArray, TimestampNanosecondArray,
+        Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int64Array, StringArray, TimestampNanosecondArray,
         UInt64Array,
     };
     use arrow::datatypes::{Decimal128Type, Int32Type, TimestampMicrosecondType};
@@ -226,6 +295,28 @@ mod tests {
     }
 
     #[test]
+    fn what_could_not_be_read_again_is_no_table() {
+        let nested = |levels: usize| {
+            let kind =
+                (0..levels).fold(DataType::Int64, |kind, _| DataType::Struct(vec![Field::new("x", kind, true)].into()));
+            storable(&Schema::new(vec![Field::new("a", kind, true)]))
+        };
+        assert!(nested(LEVELS_MAX).is_ok());
+        let deep = nested(LEVELS_MAX + 1).expect_err("it is too deep");
+        assert_eq!(deep.message(), "column \"a\": lists and structs are nested deeper than 16 levels");
+        let columns = |count: usize| {
+            let fields = (0..count).map(|number| Field::new(format!("c{number}"), DataType::Int64, true));
+            storable(&Schema::new(fields.collect::<Vec<_>>()))
+        };
+        assert!(columns(COLUMNS_MAX).is_ok());
+        assert_eq!(columns(COLUMNS_MAX + 1).expect_err("they are too many").kind(), ErrorKind::Limit);
+        for name in ["", "a\0b", "a\nb", "x".repeat(256).as_str()] {
+            let named = storable(&Schema::new(vec![Field::new(name, DataType::Int64, true)]));
+            assert_eq!(named.expect_err("it is no name").kind(), ErrorKind::Query, "{name}");
+        }
+    }
+
+    #[test]
     fn nothing_is_rounded() {
         assert!(into(Arc::new(Float64Array::from(vec![1.5])), DataType::Int64).is_err());
         assert!(into(Arc::new(Float64Array::from(vec![2.0])), DataType::Int64).is_ok());
@@ -248,6 +339,16 @@ mod tests {
         assert_eq!(stored.column(0).as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["x", "y", "x"]);
         assert!(into(Arc::new(StringArray::from(vec!["2026-01-31"])), DataType::Date32).is_ok());
         assert!(into(Arc::new(StringArray::from(vec!["soon"])), DataType::Date32).is_err());
+    }
+
+    #[test]
+    fn days_are_those_that_have_a_date() {
+        let stored = |days: Vec<i32>| into(Arc::new(Date32Array::from(days)), DataType::Date32);
+        assert!(stored(vec![FIRST_DAY, 0, LAST_DAY]).is_ok());
+        for day in [FIRST_DAY - 1, LAST_DAY + 1, i32::MIN, i32::MAX] {
+            let error = stored(vec![0, day]).expect_err("it has no date");
+            assert_eq!(error.message(), "column \"a\": a date is not within the years 1 to 9999");
+        }
     }
 
     #[test]
