@@ -87,6 +87,20 @@ async fn views_that_read_each_other_in_a_circle_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn views_that_multiply_each_other_reach_the_limit_of_a_plan() {
+    let place = Place::new();
+    let engine = place.open().await;
+    writes(&engine, &["create view sandbox.v0 as select 1 as n"]).await;
+    let view = |level: usize| {
+        let branches = vec![format!("select n from sandbox.v{}", level - 1); 20];
+        format!("create view sandbox.v{level} as {}", branches.join(" union all "))
+    };
+    writes(&engine, &[&view(1), &view(2)]).await;
+    let error = fault(&engine, &view(3)).await;
+    assert_eq!(error.message(), "the plan has more than the 10000 steps that are allowed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_rows_behind_a_view_are_checked_like_others() {
     let project = Project::new();
     company::lay_out(&project);
