@@ -50,7 +50,7 @@ impl Statement {
         if count < 2 || self.write.is_some() || self.is_limited() || !is_row_by_row(&self.plan) {
             return Ok(Vec::new());
         }
-        let plan = self.state.create_physical_plan(&self.plan).await.map_err(faults::of_query)?;
+        let plan = self.planned_to_its_end(&self.plan).await?;
         let has_filter = self.plan.exists(|node| Ok(matches!(node, LogicalPlan::Filter(_)))).is_ok_and(|found| found);
         let rows_min = if has_filter { ROWS_MIN * ROWS_FOR_EACH_LEFT } else { ROWS_MIN };
         let known = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::default());
@@ -74,7 +74,7 @@ impl Statement {
 
     pub(super) async fn part_plan(self, part: Part) -> Result<Arc<dyn ExecutionPlan>> {
         self.check_reads().await?;
-        let plan = self.state.create_physical_plan(&self.plan).await.map_err(faults::of_query)?;
+        let plan = self.planned_to_its_end(&self.plan).await?;
         let group = files_of(&plan).and_then(|groups| groups.get(part.number as usize)).cloned();
         match group.filter(|_| print_of(&plan) == part.print) {
             Some(group) => with_files(plan, &group),

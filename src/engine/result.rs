@@ -15,6 +15,7 @@ use super::runs::Run;
 use super::scanned::Scanning;
 use super::wire_types::to_wire;
 use crate::error::{Error, ErrorKind, Result};
+pub(super) use crate::functions::stop::deadline_error;
 
 /// What a query gave so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -178,10 +179,4 @@ impl Stream for QueryStream {
         }
         Poll::Ready(next)
     }
-}
-
-/// Returns the error of a query that took too long.
-pub(super) fn deadline_error(seconds: u64) -> Error {
-    Error::new(ErrorKind::Limit, format!("the query ran for more than {seconds} seconds"))
-        .with_hint("narrow it down, or raise [limits] query_seconds")
 }

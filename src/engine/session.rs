@@ -16,7 +16,6 @@ use super::sandbox::{WriteTicket, behind};
 use super::scanned::Scanned;
 use super::state::Shared;
 use super::statement::Statement;
-use super::stop::Stop;
 use super::wire_types::WireTypes;
 use super::{DEFAULT_SCHEMA, attribution_function, faults, kill, parameters, row_checks, table_functions};
 use crate::catalog::TableId;
@@ -25,6 +24,7 @@ use crate::config::settings::{SETTINGS, Settings};
 use crate::domain::names::nearest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::names::SessionUser;
+use crate::functions::stop::QueryStop;
 use crate::models::tables_of;
 
 /// A user's settings over the engine. Cheap to clone; two sessions do not see each other.
@@ -225,6 +225,7 @@ impl Session {
         };
         gate::verify(&plan)?;
         let schema = self.wire_types.schema(&result_schema(&state, &plan)?);
+        let stop = QueryStop::of(state.config_options()).stop;
         Ok(Statement {
             shared: Arc::clone(&self.shared),
             state,
@@ -232,7 +233,7 @@ impl Session {
             schema,
             reads,
             write: None,
-            stop: Stop::default(),
+            stop,
             scanned: self.scanned.clone(),
             planned: began.elapsed(),
             run: None,

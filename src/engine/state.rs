@@ -43,6 +43,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::functions::growth::{BoundedConcatenation, bounded};
 use crate::functions::names::SessionUser;
 use crate::functions::settings::SessionSettings;
+use crate::functions::stop::{Phase, QueryStop};
 use crate::functions::{aggregate_functions, scalar_functions};
 use crate::metrics::{Metric, registry};
 use crate::models::ModelSet;
@@ -210,6 +211,7 @@ impl Shared {
         let mut config = self.base.config().clone().with_extension(snapshot).with_extension(Arc::new(Pin::default()));
         schema.clone_into(&mut config.options_mut().catalog.default_schema);
         config.options_mut().extensions.insert(user.clone());
+        config.options_mut().extensions.insert(QueryStop::default());
         // Not built anew: that registers every function again, which took a quarter of a small query's time.
         let mut state = self.base.clone();
         *state.config_mut() = config;
@@ -353,9 +355,14 @@ pub(super) fn with_settings(state: &SessionState, settings: Settings) -> Session
 }
 
 fn set_settings(state: &mut SessionState, settings: Settings) {
-    state.config_mut().options_mut().extensions.insert(SessionSettings(settings));
+    let stop = QueryStop::of(state.config_options()).stop;
+    let extensions = &mut state.config_mut().options_mut().extensions;
+    extensions.insert(SessionSettings(settings));
+    extensions.insert(QueryStop { stop: stop.clone(), phase: Phase::Running });
     let options = Arc::clone(state.config().options());
+    // Plans take over these options, and what is constant in them is computed with those of the session.
     state.execution_props_mut().config_options = Some(options);
+    state.config_mut().options_mut().extensions.insert(QueryStop { stop, phase: Phase::Planning });
 }
 
 fn session_config(config: &Config) -> SessionConfig {

@@ -152,6 +152,7 @@ impl Statement {
     /// `Limit` where that takes longer than a query may, and whatever planning gives.
     pub(super) async fn ready(self, extent: Extent, asked: Asked) -> Result<Ready> {
         let seconds = self.shared.config.limits.query_seconds;
+        self.stop.set_after(seconds);
         if let Some(run) = &self.run {
             run.enter(Lane::Quick, Patience::OfQueue).await?;
         }
@@ -264,12 +265,18 @@ impl Statement {
         }
         let plan = match parameters {
             Some(parameters) => {
-                let plan = self.plan.with_param_values(parameters).map_err(faults::of_query)?;
+                let plan = self.plan.clone().with_param_values(parameters).map_err(faults::of_query)?;
                 parameters::with_types_of_values(plan)?
             }
-            None => self.plan,
+            None => self.plan.clone(),
         };
-        self.state.create_physical_plan(&plan).await.map_err(faults::of_query)
+        self.planned_to_its_end(&plan).await
+    }
+
+    /// Returns the plan that would run, of what is left of the query; what its functions compute for that has an end.
+    pub(super) async fn planned_to_its_end(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
+        self.stop.set_after(self.shared.config.limits.query_seconds);
+        self.state.create_physical_plan(plan).await.map_err(faults::of_query)
     }
 }
 
@@ -329,6 +336,7 @@ impl Ready {
         }
         let seconds = statement.shared.config.limits.query_seconds;
         let deadline = tokio::time::Instant::now() + Duration::from_secs(seconds);
+        statement.stop.set_after(seconds);
         let over = match statement.run.clone() {
             Some(run) => run.over(deadline, seconds).boxed(),
             None => tokio::time::sleep_until(deadline).map(move |()| deadline_error(seconds)).boxed(),

@@ -4,12 +4,11 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::{FieldRef, Schema};
 use arrow::record_batch::RecordBatch;
+use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::ExecutionPlan;
@@ -17,20 +16,9 @@ use datafusion::physical_plan::joins::utils::JoinFilter;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder};
 
 use super::access::wall::behind_walls;
-use crate::error::{Error, ErrorKind};
-
-/// What a query looks at to know that nobody waits for it. Cheap to clone; all clones are one.
-#[derive(Debug, Clone, Default)]
-pub struct Stop {
-    is_set: Arc<AtomicBool>,
-}
+pub use crate::functions::stop::Stop;
 
 impl Stop {
-    /// Ends the query.
-    pub fn set(&self) {
-        self.is_set.store(true, Ordering::Relaxed);
-    }
-
     /// Returns a plan that ends at the stop within a batch of pairs.
     pub(super) fn in_joins(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
         plan.transform_up(|node| {
@@ -70,10 +58,7 @@ struct Condition {
 
 impl PhysicalExpr for Condition {
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        if self.stop.is_set.load(Ordering::Relaxed) {
-            let error = Error::new(ErrorKind::Cancelled, "the query was cancelled");
-            return Err(DataFusionError::External(Box::new(error)));
-        }
+        self.stop.check()?;
         self.inner.evaluate(batch)
     }
 

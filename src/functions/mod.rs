@@ -14,6 +14,7 @@ pub mod names;
 pub mod operator;
 mod percentile;
 pub mod settings;
+pub mod stop;
 mod texts;
 
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};

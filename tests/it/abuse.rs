@@ -132,6 +132,25 @@ async fn functions_that_make_much_of_little_are_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn constants_are_no_way_around() {
+    let many = |call: &dyn Fn(usize) -> String, count: usize| (0..count).map(call).collect::<Vec<_>>().join(", ");
+    let seconds = "timestamp '1970-01-01', timestamp '1980-01-01', interval '1 second'";
+    let statements = [
+        "levenshtein(repeat('x', 100000), repeat('y', 100000))".to_owned(),
+        "strpos(repeat('x', 1000000), repeat('y', 500000))".to_owned(),
+        "ltrim(repeat('x', 100000), repeat('y', 100000))".to_owned(),
+        "array_has_any(range(1, 100000), range(100000, 200000))".to_owned(),
+        "array_has_all(range(1, 100000), range(1, 100000))".to_owned(),
+        "array_length(array_except(range(1, 10000000), range(5, 10000000)))".to_owned(),
+        format!("array_length(generate_series({seconds}))"),
+        "array_length(range(date '0001-01-01', date '9999-12-31', interval '1 day')) from crm.accounts".to_owned(),
+        format!("make_array({})", many(&|_| "range(1, 10000000)".to_owned(), 8)),
+        many(&|number| format!("repeat('{number}', 9000000)"), 200),
+    ];
+    all_end(&statements.map(|call| (format!("select {call}"), LIMIT))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_road_leads_to_the_files_and_options_of_the_host() {
     let statements: [(&str, &[Code]); 26] = [
         ("select * from '/etc/passwd'", WRONG),

@@ -11,10 +11,10 @@ use super::entry::Entry;
 use crate::catalog::TableId;
 use crate::config::settings::Settings;
 use crate::engine::result::Extent;
-use crate::engine::stop::Stop;
 use crate::engine::wire_schema;
 use crate::engine::{Engine, QueryStream, Session, Statement, faults};
 use crate::error::Result;
+use crate::functions::stop::QueryStop;
 use crate::lake::{Lake, LakeTable, Ledger};
 use crate::sources::InputFile;
 use crate::sources::footer::Footer;
@@ -94,7 +94,8 @@ impl Session {
         let schema = wire_schema(plan.schema().as_arrow());
         let (shared, state) = (Arc::clone(&self.shared), self.state());
         let scanned = self.scanned.clone();
-        let (reads, write, stop, planned, run) = (Vec::new(), None, Stop::default(), Duration::ZERO, None);
+        let stop = QueryStop::of(state.config_options()).stop;
+        let (reads, write, planned, run) = (Vec::new(), None, Duration::ZERO, None);
         Statement { shared, state, plan, schema, reads, write, stop, scanned, planned, run }
             .execute_up_to(Extent::default(), None)
             .await

@@ -1,0 +1,122 @@
+//! `||` with a bound.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::record_batch::RecordBatch;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue, plan_err};
+use datafusion::config::ConfigOptions;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
+use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
+use datafusion::logical_expr::{
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{BinaryExpr as PhysicalBinary, Column};
+
+use super::Growth;
+use crate::error::{Error, ErrorKind};
+
+/// Puts a function in place of `||`, so that it has a bound: texts double with each step of a query.
+#[derive(Debug)]
+pub struct BoundedConcatenation {
+    function: Arc<ScalarUDF>,
+}
+
+impl BoundedConcatenation {
+    /// Returns it for queries with so much memory, in bytes.
+    pub fn new(memory: usize) -> Self {
+        let signature = Signature::user_defined(Volatility::Immutable);
+        Self { function: Arc::new(ScalarUDF::from(Concatenation { signature, memory })) }
+    }
+}
+
+impl FunctionRewrite for BoundedConcatenation {
+    fn name(&self) -> &str {
+        "bounded_concatenation"
+    }
+
+    fn rewrite(&self, expr: Expr, schema: &DFSchema, _config: &ConfigOptions) -> Result<Transformed<Expr>> {
+        let (left, right) = match expr {
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) => (left, right),
+            Expr::BinaryExpr(BinaryExpr { op, ref right, .. }) if is_pattern(op) && right.any_column_refs() => {
+                let error = Error::new(ErrorKind::Refused, format!("a column is no pattern of {op}"));
+                let error = error.with_hint("write the pattern as a text in quotes");
+                return Err(DataFusionError::External(Box::new(error)));
+            }
+            other => return Ok(Transformed::no(other)),
+        };
+        let is_list = |side: &Expr| side.get_type(schema).is_ok_and(|kind| kind.is_list());
+        if is_list(&left) || is_list(&right) {
+            return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right })));
+        }
+        let call = ScalarFunction::new_udf(Arc::clone(&self.function), vec![*left, *right]);
+        Ok(Transformed::yes(Expr::ScalarFunction(call)))
+    }
+}
+
+/// Returns whether an operator compiles what stands on its right, anew for each text.
+fn is_pattern(operator: Operator) -> bool {
+    use Operator::{RegexIMatch, RegexMatch, RegexNotIMatch, RegexNotMatch};
+    matches!(operator, RegexMatch | RegexIMatch | RegexNotMatch | RegexNotIMatch)
+}
+
+/// What `||` does, with a bound.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Concatenation {
+    signature: Signature,
+    memory: usize,
+}
+
+impl ScalarUDFImpl for Concatenation {
+    fn name(&self) -> &str {
+        "||"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, kinds: &[DataType]) -> Result<Vec<DataType>> {
+        let [left, right] = kinds else { return plan_err!("|| takes two values") };
+        let (left, right) = BinaryTypeCoercer::new(left, &Operator::StringConcat, right).get_input_types()?;
+        Ok(vec![left, right])
+    }
+
+    fn return_type(&self, kinds: &[DataType]) -> Result<DataType> {
+        let [left, right] = kinds else { return plan_err!("|| takes two values") };
+        BinaryTypeCoercer::new(left, &Operator::StringConcat, right).get_result_type()
+    }
+
+    fn is_strict(&self) -> bool {
+        NULL_OF_NULL
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        super::check("||", Growth::Sum(1), &args, self.memory)?;
+        let is_constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
+        let rows = if is_constant { 1 } else { args.number_rows };
+        let columns = args.args.iter().map(|arg| arg.to_array(rows)).collect::<Result<Vec<_>>>()?;
+        let fields = ["left", "right"].into_iter().zip(&columns);
+        let fields = fields.map(|(name, column)| Field::new(name, column.data_type().clone(), MAY_BE_NULL));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let batch = RecordBatch::try_new(schema, columns)?;
+        let side = |name, place| Arc::new(Column::new(name, place)) as Arc<dyn PhysicalExpr>;
+        let joined = PhysicalBinary::new(side("left", 0), Operator::StringConcat, side("right", 1)).evaluate(&batch)?;
+        match joined {
+            ColumnarValue::Array(values) if is_constant => {
+                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?))
+            }
+            other => Ok(other),
+        }
+    }
+}
+
+/// A text and NULL make NULL.
+const NULL_OF_NULL: bool = true;
+
+/// Either side may be NULL.
+const MAY_BE_NULL: bool = true;
