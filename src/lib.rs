@@ -37,6 +37,8 @@ pub mod engine;
 pub mod error;
 pub mod flight;
 pub mod functions;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod http;
 pub mod jobs;
 pub mod lake;

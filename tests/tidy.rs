@@ -24,6 +24,7 @@ const FLOORS: [(&str, u8); 21] = [
     ("http", 50),
     ("jobs", 50),
     ("cli", 60),
+    ("fuzzing", 60),
     ("lib", 70),
     ("main", 70),
 ];

@@ -91,13 +91,27 @@ impl Contract {
         let tables = FILES
             .iter()
             .flat_map(|(schema, text)| {
-                let file: BTreeMap<String, TableFile> =
-                    toml::from_str(text).expect("the contract's files are built in, and a test reads them");
-                file.into_iter().map(|(name, table)| ContractTable::new(schema, name, table))
+                tables_of(schema, text).expect("the contract's files are built in, and a test reads them")
             })
             .collect();
         Self { tables }
     }
+
+    /// Returns a contract that is the text of one schema.
+    ///
+    /// # Errors
+    /// What is wrong with it, which begins with line and column.
+    #[cfg(any(test, fuzzing))]
+    pub fn of_text(schema: &str, text: &str) -> Result<Self, String> {
+        let tables = tables_of(schema, text);
+        tables.map(|tables| Self { tables }).map_err(|fault| crate::domain::toml_faults::described(text, &fault))
+    }
+}
+
+/// Returns the tables of a schema's file.
+fn tables_of(schema: &str, text: &str) -> Result<Vec<ContractTable>, toml::de::Error> {
+    let file: BTreeMap<String, TableFile> = toml::from_str(text)?;
+    Ok(file.into_iter().map(|(name, table)| ContractTable::new(schema, name, table)).collect())
 }
 
 impl ContractTable {

@@ -216,6 +216,12 @@ impl Config {
         reader::read(None, include_str!("../../data/sample/topline.toml"), environment)
     }
 
+    /// Returns the configuration in a text, as if it stood in a file of this folder.
+    #[cfg(any(test, fuzzing))]
+    pub fn of_text(text: &str) -> Result<Self> {
+        reader::read(Some(Path::new(DEFAULT_FILE)), text, &Environment::default())
+    }
+
     fn read(file: &Path, environment: &Environment) -> Result<Self> {
         let text = std::fs::read_to_string(file).map_err(|cause| {
             let why = match cause.kind() {

@@ -95,19 +95,27 @@ fn name_of(headers: &MetadataMap) -> String {
     name[..name.floor_char_boundary(NAME_BYTES_MAX)].to_owned()
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl Client {
-    /// Returns a client of a server of its own.
-    pub(super) fn of_test(name: &str) -> Self {
-        let key = crate::auth::ServerKey::random().expect("random bytes");
+    /// Returns the client of a user over a seal.
+    pub(super) fn over(seal: Arc<Seal>, name: &str) -> Self {
         Self {
             caller: Caller::named(name),
             options: SessionOptions::default(),
             name: String::new(),
             span: Span::default(),
-            seal: Arc::new(Seal::new(&key)),
+            seal,
             clock: Clock::Fixed(0),
         }
+    }
+}
+
+#[cfg(test)]
+impl Client {
+    /// Returns a client of a server of its own.
+    pub(super) fn of_test(name: &str) -> Self {
+        let key = crate::auth::ServerKey::random().expect("random bytes");
+        Self::over(Arc::new(Seal::new(&key)), name)
     }
 
     /// Returns another user's client of the same server.

@@ -17,6 +17,8 @@ mod client;
 mod columns;
 mod cookie;
 mod download;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod guard;
 mod handle;
 mod keys;

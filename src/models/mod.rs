@@ -74,6 +74,29 @@ impl ModelSet {
         }
     }
 
+    /// Checks a model by itself: its select, its sidecar, and the same text as one that is laid over another's.
+    ///
+    /// # Errors
+    /// `Model` with every problem at once.
+    #[cfg(any(test, fuzzing))]
+    pub fn check_alone(id: &TableId, sql: &str, sidecar: &str) -> Result<()> {
+        let mut problems = Vec::new();
+        for overlay in [None, Some(("overlay.toml".to_owned(), sidecar.to_owned()))] {
+            let own = if overlay.is_some() { None } else { Some(sidecar.to_owned()) };
+            let (file, sql) = (format!("{id}.sql"), sql.to_owned());
+            let file =
+                ModelFile { id: id.clone(), file, sql, sidecar: own, is_inherited: false, overlay, is_custom: true };
+            match order::sidecar_of(&file).and_then(|sidecar| order::parse(file, sidecar)) {
+                Ok(model) => {
+                    let models = BTreeMap::from([(id.clone(), model)]);
+                    problems.extend(order::problems(&models, &BTreeSet::new(), &[]));
+                }
+                Err(faults) => problems.extend(faults),
+            }
+        }
+        Error::list(ErrorKind::Model, MODELS_ARE_WRONG, problems).map_or(Ok(()), Err)
+    }
+
     /// Returns the problem of each model that reads a source table that is not there.
     pub fn unknown_tables(&self, tables: &BTreeSet<TableId>) -> Vec<String> {
         let mut problems = Vec::new();

@@ -14,6 +14,8 @@ mod seen;
 mod sight;
 pub(super) mod wall;
 
+#[cfg(any(test, fuzzing))]
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
@@ -24,6 +26,8 @@ use super::state::Shared;
 use super::{Engine, Statement};
 use crate::auth::{ANONYMOUS, Caller};
 use crate::catalog::TableId;
+#[cfg(any(test, fuzzing))]
+use crate::config::RoleConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::functions::names::SessionUser;
 use crate::metrics::{Metric, SCHEMA};
@@ -73,6 +77,12 @@ impl Engine {
 
     fn roles(&self) -> Result<&Roles> {
         self.roles.as_deref().ok_or_else(|| Error::new(ErrorKind::Internal, "an engine is asked for another user's"))
+    }
+
+    /// Checks roles as those of a configuration are when a server starts.
+    #[cfg(any(test, fuzzing))]
+    pub async fn check_roles(&self, roles: &BTreeMap<String, RoleConfig>) -> Result<()> {
+        self.roles()?.generation(self.shared.whole(), roles).await.map(drop)
     }
 
     /// Returns who reads through this engine.

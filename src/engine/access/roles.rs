@@ -103,7 +103,11 @@ impl Roles {
         latest.generation.clone()
     }
 
-    async fn generation(&self, whole: &Arc<Shared>, configured: &Configured) -> Result<Option<Arc<Generation>>> {
+    pub(super) async fn generation(
+        &self,
+        whole: &Arc<Shared>,
+        configured: &Configured,
+    ) -> Result<Option<Arc<Generation>>> {
         if configured.is_empty() {
             return Ok(None);
         }

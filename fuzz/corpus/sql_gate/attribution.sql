@@ -1,0 +1,1 @@
+select * from attribution('linear', 30, null)

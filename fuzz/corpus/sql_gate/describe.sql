@@ -1,0 +1,1 @@
+describe crm.accounts

@@ -1,0 +1,1 @@
+drop table if exists sandbox.a, crm.accounts cascade

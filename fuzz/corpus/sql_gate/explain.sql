@@ -1,0 +1,1 @@
+explain analyze verbose select * from nrr

@@ -1,0 +1,1 @@
+select * from explain_metric('nrr', date '2024-03-01')

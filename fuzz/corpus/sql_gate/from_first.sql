@@ -1,0 +1,1 @@
+from crm.accounts select name

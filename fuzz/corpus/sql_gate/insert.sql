@@ -1,0 +1,1 @@
+insert into sandbox.t (a, a) values (1, 2), (3)

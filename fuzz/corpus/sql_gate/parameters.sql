@@ -1,0 +1,1 @@
+select $1, ?, $3 from nrr where nrr > $2

@@ -1,0 +1,1 @@
+select * from crm.accounts pivot (count(*) for segment in ('a', 'b'))

@@ -1,0 +1,1 @@
+select current_user, user_attribute('country'), setting('attribution.lookback_days')

@@ -1,0 +1,1 @@
+set topline.attribution.lookback_days = 30; select 1

@@ -1,0 +1,1 @@
+show all; show tables; show columns from crm.accounts

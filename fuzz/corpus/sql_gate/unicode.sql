@@ -1,0 +1,1 @@
+select 'ß' || upper('ı'), "ⅷ", '‮' from сrm.accounts

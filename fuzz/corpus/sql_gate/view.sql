@@ -1,0 +1,1 @@
+create or replace view sandbox.v as select * from crm.accounts

@@ -1,0 +1,1 @@
+select name, row_number() over (partition by country order by created_at rows between 1 preceding and unbounded following), lag(name, -1, 'x') over w from crm.accounts window w as (order by name) qualify row_number() over w = 1
