@@ -114,7 +114,7 @@ async fn functions_that_make_much_of_little_are_bounded() {
         "select array_resize([1], 4000000000, 1)",
         "select array_to_string(range(1, 100000), repeat('x', 100000))",
         "select regexp_like(name, '(\\w{50}){9}' || account_id) from crm.accounts",
-        "select repeat('x', 100000) from crm.accounts",
+        "select repeat('x', 100000) from campaign.touches",
         "select unnest(range(1, 1000000)) from crm.accounts",
         "select string_agg(repeat('x', 10000), '') from generate_series(1, 100000)",
         "select array_agg(repeat('x', 10000)) from generate_series(1, 100000)",
