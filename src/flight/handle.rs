@@ -157,6 +157,12 @@ fn decode_rows(bytes: Bytes) -> Result<RecordBatch> {
     reader.next().transpose().map_err(unreadable)?.ok_or_else(self::unreadable)
 }
 
+/// Returns whether the content of a handle has parameters.
+#[cfg(any(test, fuzzing))]
+pub(super) fn has_parameters(content: &[u8]) -> bool {
+    HandleMessage::decode(content).is_ok_and(|message| message.parameters.is_some())
+}
+
 /// The reader's projection: parameters are read whole.
 const ALL_COLUMNS: Option<Vec<usize>> = None;
 
