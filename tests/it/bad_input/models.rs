@@ -34,7 +34,7 @@ async fn every_model_that_does_not_parse_is_named_with_its_line() {
         r#"Model: the models are wrong: 7 problems
   DIR/models/metrics/Upper Case.sql: a model's name has small letters, digits and _ only
   DIR/models/shop: models are for one of the schemas crm, billing, campaign, finance, core, metrics, quality
-  DIR/models/metrics/sidecar.toml:2:1: unknown key "ownr"; hint: known are description, grain, key, period, needs, columns, operator, beside, metric, measures, checks, parts, apart, totals, rule, each, weeks_of, publish, reach
+  DIR/models/metrics/sidecar.toml:2:1: unknown key "ownr"; hint: known are description, grain, key, period, needs, columns, operator, beside, metric, measures, checks, parts, apart, totals, rule, each, weeks_of, publish, once, reach
   DIR/models/metrics/broken.sql:3:11: syntax error: expected: end of statement, found: month
   DIR/models/metrics/nothing.sql: expected one select, found 0 statements
   DIR/models/metrics/two.sql: expected one select, found 2 statements
