@@ -81,11 +81,12 @@ impl TableProvider for LakeTable {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if !SmallTables::take(&self.files) {
-            return self.scan_of_files(state, projection, limit).await;
+        if SmallTables::take(&self.files) {
+            let plan = self.scan_of_files(state, ALL_COLUMNS, ALL_ROWS);
+            if let Some(rows) = self.small.rows(&self.files, &self.schema, (plan, state.task_ctx())).await? {
+                return Ok(MemorySourceConfig::try_new_exec(&[vec![rows]], self.schema(), projection.cloned())?);
+            }
         }
-        let plan = self.scan_of_files(state, ALL_COLUMNS, ALL_ROWS);
-        let rows = self.small.rows(&self.files, &self.schema, (plan, state.task_ctx())).await?;
-        Ok(MemorySourceConfig::try_new_exec(&[vec![rows]], self.schema(), projection.cloned())?)
+        self.scan_of_files(state, projection, limit).await
     }
 }

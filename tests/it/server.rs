@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use arrow_flight::sql::client::FlightSqlServiceClient;
+use futures::TryStreamExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
@@ -56,4 +57,14 @@ impl Server {
 
 async fn connected(endpoint: Endpoint) -> Channel {
     endpoint.connect().await.expect("it listens")
+}
+
+/// Runs a query to its end, however it ends.
+pub async fn run(client: &mut FlightSqlServiceClient<Channel>, sql: &str) {
+    let done = async {
+        let info = client.execute(sql.to_owned(), None).await?;
+        let rows = client.do_get(info.endpoint[0].ticket.clone().expect("a ticket")).await?;
+        rows.try_collect::<Vec<_>>().await
+    };
+    drop(done.await);
 }

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use arrow_flight::sql::client::FlightSqlServiceClient;
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::HeaderMap;
@@ -10,12 +9,11 @@ use axum::routing::post;
 use futures::TryStreamExt;
 use prost::Message;
 use tokio::net::TcpListener;
-use tonic::transport::Channel;
 use topline::config::{Config, Environment, TracesConfig};
 use topline::domain::secret::Secret;
 use topline::engine::Engine;
 
-use crate::server::Server;
+use crate::server::{Server, run};
 
 /// A span, as far as it is looked at, in the numbers of the protocol.
 #[derive(Clone, PartialEq, Message)]
@@ -149,16 +147,6 @@ fn traces(url: &str) -> TracesConfig {
 async fn server(traces: Option<TracesConfig>) -> Server {
     let config = Config::sample(&Environment::default()).expect("the sample");
     Server::over(Engine::open(Config { traces, ..config }).await.expect("it opens")).await
-}
-
-/// Runs a query to its end, however it ends.
-async fn run(client: &mut FlightSqlServiceClient<Channel>, sql: &str) {
-    let done = async {
-        let info = client.execute(sql.to_owned(), None).await?;
-        let rows = client.do_get(info.endpoint[0].ticket.clone().expect("a ticket")).await?;
-        rows.try_collect::<Vec<_>>().await
-    };
-    drop(done.await);
 }
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

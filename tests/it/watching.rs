@@ -3,18 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use arrow_flight::sql::client::FlightSqlServiceClient;
-use futures::TryStreamExt;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tonic::transport::Channel;
 use topline::config::{Config, Environment, Limits};
 use topline::engine::Engine;
 use topline::http::{self, Health};
 use topline::publish::{Months, Request, Unchanged, materialize};
 
 use crate::project::Project;
-use crate::server::Server;
+use crate::server::{Server, run};
 use crate::{company, support};
 
 async fn got(url: &str) -> (u16, String) {
@@ -112,16 +109,6 @@ fn is_labelled(text: &str) -> bool {
             name.chars().all(|letter| letter.is_ascii_lowercase()) && !value.contains(['"', '\n'])
         })
     })
-}
-
-/// Runs a query to its end, however it ends.
-async fn run(client: &mut FlightSqlServiceClient<Channel>, sql: &str) {
-    let done = async {
-        let info = client.execute(sql.to_owned(), None).await?;
-        let rows = client.do_get(info.endpoint[0].ticket.clone().expect("a ticket")).await?;
-        rows.try_collect::<Vec<_>>().await
-    };
-    drop(done.await);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What each statement does, what it refuses, and where.
 
+use datafusion::physical_plan::displayable;
 use topline::ErrorKind;
 
 use super::{Place, fault, one, rows, write, writes};
@@ -199,4 +200,23 @@ async fn a_warehouse_that_is_not_written_to_is_not_made() {
     assert_eq!(error.message(), "schema \"sandbox\" is read-only on this server");
     assert_eq!(fault(&engine, "drop table if exists sandbox.t").await.kind(), ErrorKind::Refused);
     assert!(!place.warehouse().join("sandbox").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_small_tables_are_held_and_those_of_small_files_with_many_rows_are_not() {
+    let place = Place::new();
+    let engine = place.open().await;
+    let many = "create table sandbox.many as select cast(1 as bigint) as x from generate_series(1, 3000000)";
+    writes(&engine, &["create table sandbox.few as select 1 as x", many]).await;
+    let bytes: u64 = place.files("many").iter().map(|file| file.metadata().expect("a file").len()).sum();
+    assert!(bytes < 1 << 20, "{bytes}");
+    for (table, sum, is_held) in [("few", "1", true), ("many", "3000000", false)] {
+        for _ in 0..2 {
+            assert_eq!(one(&engine, &format!("select sum(x) from sandbox.{table}")).await, sum);
+        }
+        let statement = engine.session().prepare(&format!("select x from sandbox.{table}")).await.expect("a query");
+        let plan = statement.physical_plan(None).await.expect("a plan");
+        let plan = displayable(plan.as_ref()).indent(true).to_string();
+        assert_eq!(plan.contains("partition_sizes="), is_held, "{plan}");
+    }
 }
