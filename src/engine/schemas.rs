@@ -92,18 +92,19 @@ impl SchemaProvider for Tables {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         let Some(shared) = self.shared.upgrade() else { return Ok(None) };
+        let error = match shared.provider(&self.id(name)).await {
+            Ok(provider) => return Ok(Some(provider)),
+            Err(error) => error,
+        };
         // The planner looks up whatever stands in FROM, functions that return tables too.
-        if shared.base().table_functions().contains_key(name) && !self.table_exist(name) {
-            if name == attribution_function::NAME {
-                // The view must be planned by the time its function is called, and here it can be waited for.
-                shared.provider(&attribution_function::view()).await.map_err(external)?;
-            }
-            return Ok(None);
+        if error.kind() != ErrorKind::NotFound || !shared.base().table_functions().contains_key(name) {
+            return Err(external(error));
         }
-        match shared.provider(&self.id(name)).await {
-            Ok(provider) => Ok(Some(provider)),
-            Err(error) => Err(external(error)),
+        if name == attribution_function::NAME {
+            // The view must be planned by the time its function is called, and here it can be waited for.
+            shared.provider(&attribution_function::view()).await.map_err(external)?;
         }
+        Ok(None)
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {

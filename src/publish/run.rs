@@ -59,28 +59,33 @@ enum Ended {
 /// report with the laws that are broken.
 pub async fn materialize(engine: &Engine, request: &Request, progress: Progress<'_>) -> Result<Report> {
     let metrics = metrics_of(engine, &request.metrics)?;
-    for beginning in 0..BEGINNINGS_MAX {
-        if beginning > 0 {
-            progress(Step::BeginningAnew);
-        }
+    let mut beginning = 0;
+    loop {
+        beginning += 1;
         let mut run = Run::begin(engine, request, progress).await?;
         run.require_ended()?;
-        match run.go(&metrics).await {
+        let ended = run.go(&metrics).await;
+        run.discard().await;
+        let error = match ended {
             Ok(Ended::Done(mut report)) => {
-                run.discard().await;
                 report.bytes_read = run.session.bytes_scanned();
                 return Ok(report);
             }
-            Ok(Ended::Overtaken) => run.discard().await,
-            Err(error) => {
-                run.discard().await;
-                run.record_failure(&metrics, &error).await;
-                return Err(error);
+            Ok(Ended::Overtaken) if beginning < BEGINNINGS_MAX => {
+                progress(Step::BeginningAnew);
+                continue;
             }
-        }
+            Ok(Ended::Overtaken) => overtaken(),
+            Err(error) => error,
+        };
+        run.record_failure(&metrics, &error).await;
+        return Err(error);
     }
-    Err(Error::new(ErrorKind::Limit, "files, or what is published, changed whenever months were about to be published")
-        .with_hint("try again when nobody writes; nothing was published"))
+}
+
+fn overtaken() -> Error {
+    Error::new(ErrorKind::Limit, "files, or what is published, changed whenever months were about to be published")
+        .with_hint("try again when nobody writes; nothing was published")
 }
 
 impl<'a> Run<'a> {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::Engine;
-use crate::engine::published::entry::{Basis, State};
-use crate::engine::published::{INPUTS, LEDGER, OWN_FOLDER, PUBLISHED, RESTATEMENTS};
+use crate::engine::published::entry::State;
+use crate::engine::published::{LEDGER, OWN_FOLDER, PUBLISHED, RESTATEMENTS};
 use crate::error::Result;
 use crate::lake::OldFile;
 
@@ -25,11 +25,11 @@ pub enum Leftovers {
 struct Named {
     versions: BTreeMap<String, BTreeSet<u64>>,
     restatements: BTreeSet<u64>,
-    documents: BTreeSet<String>,
 }
 
 /// Returns the files that no entry of the ledger reaches and that were last written so many days ago: what runs left behind
-/// that died, or gave way to others.
+/// that died, or gave way to others. Documents of inputs stay: they are small, and a run that is under way may name one that
+/// another left.
 ///
 /// # Errors
 /// `Storage` where the warehouse cannot be read, or a version is gone that an entry names; nothing is taken away then.
@@ -45,7 +45,7 @@ pub async fn vacuum(engine: &Engine, days: u32, leftovers: Leftovers) -> Result<
         return Ok(candidates);
     }
     let named = Named::of(engine).await?;
-    let mut reached: BTreeSet<String> = named.documents.iter().map(|hash| format!("{INPUTS}/{hash}.json")).collect();
+    let mut reached = BTreeSet::new();
     for (metric, versions) in &named.versions {
         reached.extend(lake.table(PUBLISHED, metric)?.files_of(versions).await?);
     }
@@ -61,7 +61,7 @@ pub async fn vacuum(engine: &Engine, days: u32, leftovers: Leftovers) -> Result<
 /// Returns whether a file is of one of the folders whose files are named by entries.
 fn is_ours(file: &OldFile) -> bool {
     let restatements = format!("{OWN_FOLDER}/{RESTATEMENTS}");
-    [PUBLISHED, INPUTS, &restatements].iter().any(|folder| file.path.starts_with(&format!("{folder}/")))
+    [PUBLISHED, &restatements].iter().any(|folder| file.path.starts_with(&format!("{folder}/")))
         && !file.path.starts_with(&format!("{LEDGER}/"))
 }
 
@@ -78,10 +78,6 @@ impl Named {
     fn add(&mut self, state: &State) {
         for (metric, table) in &state.tables {
             self.versions.entry(metric.clone()).or_default().insert(table.version);
-            let mut keep = |basis: &Basis| {
-                self.documents.extend([&basis.inputs, &basis.sql, &basis.settings].map(String::clone));
-            };
-            table.bases.iter().chain(&table.covered).for_each(&mut keep);
         }
         self.restatements.extend(state.restatements);
     }

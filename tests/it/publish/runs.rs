@@ -1,6 +1,11 @@
 //! Runs that publish nothing: held ones and failed ones.
 
-use super::{PAID, Shop, publish, rows, try_publish};
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use topline::ErrorKind;
+use topline::publish::{Step, materialize};
+
+use super::{PAID, Shop, due, publish, rows, try_publish};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_law_holds_the_run_and_the_last_good_months_stay() {
@@ -43,4 +48,32 @@ async fn a_run_that_fails_is_recorded_once() {
     assert_eq!(rows(&engine, "select count(*) from published.paid").await, ["3"]);
     shop.pay_late(5_000);
     assert_eq!(publish(&engine, &PAID).await.version, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_files_overtake_again_and_again_is_recorded() {
+    let shop = Shop::new();
+    let engine = shop.open().await;
+    let cents = AtomicI64::new(100);
+    let overtake = |step: Step<'_>| {
+        if matches!(step, Step::Checking(..)) {
+            shop.pay_late(cents.fetch_add(1, Ordering::Relaxed));
+        }
+    };
+    let error = materialize(&engine, &due(&PAID), &overtake).await.expect_err("files change all the while");
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    assert_eq!(rows(&engine, "select kind, metrics from meta.runs").await, ["failed | paid, revenue"]);
+    assert!(!publish(&engine, &PAID).await.metrics.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_published_metric_with_the_name_of_a_function_is_read_by_whoever_comes_first() {
+    let shop = Shop::new();
+    for extension in ["sql", "toml"] {
+        let text = std::fs::read_to_string(shop.project.path(&format!("models/metrics/paid.{extension}")));
+        shop.project.text(&format!("models/metrics/range.{extension}"), &text.expect("a model"));
+    }
+    publish(&shop.open().await, &["range"]).await;
+    assert_eq!(rows(&shop.open().await, "select sum(paid) from published.range").await, ["300.00"]);
+    assert_eq!(rows(&shop.open().await, "select count(*) from range(1, 4)").await, ["3"]);
 }
