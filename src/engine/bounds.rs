@@ -24,8 +24,8 @@ const TOKENS_MAX: usize = 120_000;
 /// The most operators of one expression: each makes it a level deeper, and so many fit the stack of a thread.
 const OPERATORS_MAX: usize = 2_000;
 
-/// The operators that one `||` counts for: planning takes the square of their number.
-const CONCATENATION: usize = 10;
+/// The operators that one `||` or `:` counts for: planning takes the square of their number.
+const QUADRATIC: usize = 10;
 
 /// The longest name, in bytes: one that is unknown is compared with all that there are.
 const NAME_BYTES_MAX: usize = 1_000;
@@ -118,7 +118,7 @@ pub(super) fn check_tokens(tokens: &[TokenWithSpan]) -> Result<()> {
             }
             Token::Number(..) | Token::SingleQuotedString(_) => open[own].run = 0,
             Token::Period | Token::EOF => {}
-            Token::StringConcat => open[own].count(CONCATENATION)?,
+            Token::StringConcat | Token::Colon => open[own].count(QUADRATIC)?,
             _ => open[own].count(1)?,
         }
     }

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 
 use super::sandbox::Order;
-use super::{bounds, faults, kill, parameters};
+use super::{bounds, expressions, faults, kill, parameters};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The deepest nesting of expressions that is parsed; sqlparser's own guard against an overflow of the stack.
@@ -150,6 +150,7 @@ fn allow_set(set: ast::Set) -> Result<Allowed> {
 /// `Refused` with the node's name, `Limit`.
 pub(super) fn verify(plan: &LogicalPlan) -> Result<()> {
     bounds::check_plan(plan)?;
+    expressions::check(plan)?;
     let mut found = None;
     plan.apply_with_subqueries(|node| {
         let reads = matches!(

@@ -15,6 +15,7 @@ mod conditions;
 mod constants;
 mod databases;
 mod days;
+mod expressions;
 mod faults;
 mod freshness;
 mod gate;
@@ -44,6 +45,7 @@ mod stop;
 mod table_functions;
 pub mod targets;
 mod unique_keys;
+mod windows;
 mod wire_types;
 mod yielding;
 

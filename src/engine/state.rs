@@ -30,6 +30,7 @@ use super::row_checks::Checked;
 use super::runs::Runs;
 use super::sandbox::{SANDBOX, Sandbox};
 use super::schemas::{self, TopLevel};
+use super::windows::CountedWindows;
 use super::yielding::YieldInJoins;
 use super::{CATALOG, DEFAULT_SCHEMA, TableKind, attribution_function, faults};
 use crate::audit::AuditLog;
@@ -40,7 +41,7 @@ use crate::config::{CONTRACT_SCHEMAS, Config};
 use crate::domain::clock::Clock;
 use crate::domain::names::nearest;
 use crate::error::{Error, ErrorKind, Result};
-use crate::functions::growth::{BoundedConcatenation, bounded};
+use crate::functions::growth::{BoundedOperators, bounded};
 use crate::functions::names::SessionUser;
 use crate::functions::settings::SessionSettings;
 use crate::functions::stop::{Phase, QueryStop};
@@ -136,6 +137,7 @@ impl Shared {
                 .with_physical_optimizer_rule(Arc::new(BranchesInTurn))
                 .with_physical_optimizer_rule(Arc::new(YieldInJoins))
                 .with_physical_optimizer_rule(Arc::new(BoundedConstants))
+                .with_physical_optimizer_rule(Arc::new(CountedWindows))
                 .with_catalog_list(Arc::new(TopLevel::new(Weak::clone(shared))))
                 .build();
             let memory = config.limits.memory_bytes;
@@ -146,8 +148,8 @@ impl Shared {
             for function in aggregate_functions() {
                 let _ = datafusion::execution::FunctionRegistry::register_udaf(&mut base, Arc::new(function));
             }
-            let concatenation = Arc::new(BoundedConcatenation::new(memory));
-            let _ = datafusion::execution::FunctionRegistry::register_function_rewrite(&mut base, concatenation);
+            let operators = Arc::new(BoundedOperators::new(memory));
+            let _ = datafusion::execution::FunctionRegistry::register_function_rewrite(&mut base, operators);
             base.register_udtf(attribution_function::NAME, Arc::new(AttributionFunction::new(Weak::clone(shared))));
             let runs = Runs::new(config.limits, clock, config.security.is_login_required());
             Self {
@@ -374,6 +376,8 @@ fn session_config(config: &Config) -> SessionConfig {
     options.execution.time_zone = Some("UTC".to_owned());
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
+    // It takes memory for as many groups as a limit says, however few there are.
+    options.optimizer.enable_topk_aggregation = false;
     options.extensions.insert(SessionSettings(config.settings.clone()));
     session
 }

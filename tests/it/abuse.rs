@@ -132,6 +132,45 @@ async fn functions_that_make_much_of_little_are_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn single_steps_that_would_take_all_memory_are_refused() {
+    let nested = |open: &str, levels: usize| format!("'{}Int64{}'", open.repeat(levels), ")".repeat(levels));
+    let over =
+        |call: &str| format!("select count(x) from (select {call} as x from generate_series(1, 2000) as t(value))");
+    let long = "case when value = 1 then repeat('x', 1000000) else '' end";
+    let replaced = "array_replace_all(array_repeat('', 1000), '', repeat('x', 100000 + value))";
+    let patterns = |condition: &str| format!("select count(*) from generate_series(1, 8000) where {condition}");
+    let statements: [(String, &[Code]); 20] = [
+        (format!("select arrow_try_cast(null, {})", nested("List(", 150_000)), LIMIT),
+        (format!("select arrow_cast(null, {})", nested("Struct(\"a\": ", 40_000)), LIMIT),
+        (format!("select arrow_cast(null, {})", nested("Dictionary(Int32, ", 20)), LIMIT),
+        ("select arrow_cast(null, 'FixedSizeList(1000000000, Int64)')".to_owned(), LIMIT),
+        ("select arrow_cast(null, 'FixedSizeBinary(1000000)') from generate_series(1, 8192)".to_owned(), LIMIT),
+        ("select cast(null as int[1000000000])".to_owned(), LIMIT),
+        (format!("select cast(null as int{})", "[]".repeat(100)), LIMIT),
+        (over("array_agg(value) over ()"), REFUSED),
+        (over("string_agg(value::varchar, ',') over (order by value)"), REFUSED),
+        (over(&format!("first_value({long}) over (order by value)")), LIMIT),
+        (over(&format!("max({long}) over ()")), LIMIT),
+        ("select max(x) from (select sum(value) over () as x from generate_series(1, 20000000))".to_owned(), LIMIT),
+        ("select approx_percentile_cont(value, 0.5, 1000000000) from generate_series(1, 9)".to_owned(), LIMIT),
+        ("select approx_percentile_cont(value, 0.5, 1000000 * 1000) from generate_series(1, 9)".to_owned(), LIMIT),
+        (over(replaced), LIMIT),
+        (patterns("'abc' ilike repeat('_é%', 2000) || value"), LIMIT),
+        (patterns("'abc' not like repeat('_a%', 300) || value || '%'"), LIMIT),
+        (patterns("'abc' similar to repeat('(a|b){1,5}', 100) || value"), REFUSED),
+        (format!("select {}a", "a:".repeat(500)), LIMIT),
+        (over("array_resize(make_array(value), -1)"), WRONG),
+    ];
+    all_end(&statements).await;
+    let engine = engine().await;
+    let server = Server::over(engine).await;
+    let mut client = server.client().await;
+    let none_of_them =
+        "select value, max(value) as most from generate_series(1, 9) group by value order by most limit 1000000000";
+    assert_eq!(ended(&mut client, none_of_them).await, None, "nine rows are nine");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn constants_are_no_way_around() {
     let many = |call: &dyn Fn(usize) -> String, count: usize| (0..count).map(call).collect::<Vec<_>>().join(", ");
     let seconds = "timestamp '1970-01-01', timestamp '1980-01-01', interval '1 second'";

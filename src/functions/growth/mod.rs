@@ -1,8 +1,10 @@
 //! Functions that make much of little, with a bound: `repeat('x', 1000000000)` takes its memory in one piece, beside all
 //! accounts of the engine's memory. What a call would return, or compare, is reckoned before it is made.
 
-mod concatenation;
+mod likeness;
+mod operators;
 mod sizes;
+mod types;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,8 +21,10 @@ use datafusion::logical_expr::{
 use super::stop::{Phase, QueryStop};
 use crate::domain::resident::resident_bytes;
 use crate::error::{Error, ErrorKind};
-pub use concatenation::BoundedConcatenation;
+pub use operators::BoundedOperators;
 use sizes::{lengths, numbers, series, sizes, sum};
+pub use types::check_type;
+use types::{BoundedCast, CASTS};
 
 /// A megabyte, in bytes.
 const MB: f64 = 1_048_576.0;
@@ -52,6 +56,8 @@ enum Growth {
     Length,
     /// The third wherever the second stands in the first.
     Replacement,
+    /// The third in the place of each element of the first.
+    Elements,
     /// The last between the elements or texts of the others.
     Separator,
     /// A list from a number to another.
@@ -65,7 +71,7 @@ enum Growth {
 }
 
 /// The functions of the engine that grow.
-const FUNCTIONS: [(&str, Growth); 41] = [
+const FUNCTIONS: [(&str, Growth); 44] = [
     ("array_append", Growth::Sum(1)),
     ("array_concat", Growth::Sum(1)),
     ("array_distinct", Growth::Sum(8)),
@@ -75,6 +81,9 @@ const FUNCTIONS: [(&str, Growth); 41] = [
     ("array_intersect", Growth::Sum(8)),
     ("array_prepend", Growth::Sum(1)),
     ("array_repeat", Growth::Times),
+    ("array_replace", Growth::Elements),
+    ("array_replace_all", Growth::Elements),
+    ("array_replace_n", Growth::Elements),
     ("array_resize", Growth::Length),
     ("array_to_string", Growth::Separator),
     ("array_union", Growth::Sum(8)),
@@ -120,8 +129,12 @@ const PROCESS: f64 = 256.0 * MB;
 /// Returns a function with its bound, which is lower where the process has more than the memory of its queries already;
 /// `None` where it cannot grow.
 pub fn bounded(function: &ScalarUDF, memory: usize) -> Option<ScalarUDF> {
+    let inner = UdfEq::from(Arc::clone(function.inner()));
+    if CASTS.contains(&function.name()) {
+        return Some(ScalarUDF::from(BoundedCast(inner)));
+    }
     let (_, growth) = FUNCTIONS.into_iter().find(|(name, _)| *name == function.name())?;
-    Some(ScalarUDF::from(Bounded { inner: Arc::clone(function.inner()).into(), growth, memory }))
+    Some(ScalarUDF::from(Bounded { inner, growth, memory }))
 }
 
 /// A function that reckons before it is carried out. It is not simplified, which would put the engine's own in its place.
@@ -219,7 +232,15 @@ fn reckon(name: &str, growth: Growth, args: &[ColumnarValue], rows: usize) -> Re
         Growth::Sum(times) => f64::from(times) * sum(args, rows)?,
         Growth::Times => product(column(0, sizes)?, column(1, numbers)?),
         // A letter has up to four bytes, an element of a list some more.
-        Growth::Length => 16.0 * column(1, numbers)?.iter().map(|length| length.max(0.0)).sum::<f64>(),
+        Growth::Length => {
+            let lengths = column(1, numbers)?;
+            if name == "array_resize" && lengths.iter().any(|length| *length < 0.0) {
+                let error = Error::new(ErrorKind::Query, "array_resize() is given a length below 0");
+                return Err(DataFusionError::External(Box::new(error.with_hint("give it a length of 0 or more"))));
+            }
+            16.0 * lengths.iter().map(|length| length.max(0.0)).sum::<f64>()
+        }
+        Growth::Elements => sum(args, rows)? + product(column(0, lengths)?, column(2, sizes)?),
         Growth::Replacement => {
             let each = column(1, sizes)?.into_iter().zip(column(2, sizes)?).map(|(from, to)| 1.0 + to / from.max(1.0));
             product(column(0, sizes)?, each.collect())

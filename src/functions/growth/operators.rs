@@ -1,4 +1,4 @@
-//! `||` with a bound.
+//! Operators with a bound: functions take their places.
 
 use std::sync::Arc;
 
@@ -11,41 +11,51 @@ use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable, Like, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
 };
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr as PhysicalBinary, Column};
 
 use super::Growth;
+use super::likeness::Likeness;
 use crate::error::{Error, ErrorKind};
 
-/// Puts a function in place of `||`, so that it has a bound: texts double with each step of a query.
+/// Puts functions in place of `||`, with which texts double with each step of a query, and of `like` with patterns that are
+/// computed. A column is refused as a pattern of other operators.
 #[derive(Debug)]
-pub struct BoundedConcatenation {
-    function: Arc<ScalarUDF>,
+pub struct BoundedOperators {
+    concatenation: Arc<ScalarUDF>,
 }
 
-impl BoundedConcatenation {
-    /// Returns it for queries with so much memory, in bytes.
+impl BoundedOperators {
+    /// Returns them for queries with so much memory, in bytes.
     pub fn new(memory: usize) -> Self {
         let signature = Signature::user_defined(Volatility::Immutable);
-        Self { function: Arc::new(ScalarUDF::from(Concatenation { signature, memory })) }
+        Self { concatenation: Arc::new(ScalarUDF::from(Concatenation { signature, memory })) }
     }
 }
 
-impl FunctionRewrite for BoundedConcatenation {
+impl FunctionRewrite for BoundedOperators {
     fn name(&self) -> &str {
-        "bounded_concatenation"
+        "bounded_operators"
     }
 
     fn rewrite(&self, expr: Expr, schema: &DFSchema, _config: &ConfigOptions) -> Result<Transformed<Expr>> {
         let (left, right) = match expr {
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) => (left, right),
             Expr::BinaryExpr(BinaryExpr { op, ref right, .. }) if is_pattern(op) && right.any_column_refs() => {
-                let error = Error::new(ErrorKind::Refused, format!("a column is no pattern of {op}"));
-                let error = error.with_hint("write the pattern as a text in quotes");
-                return Err(DataFusionError::External(Box::new(error)));
+                return Err(no_pattern(&op.to_string()));
+            }
+            Expr::SimilarTo(Like { ref pattern, .. }) if pattern.any_column_refs() => {
+                return Err(no_pattern("similar to"));
+            }
+            Expr::Like(Like { negated, expr, pattern, escape_char: None, case_insensitive })
+                if is_computed(&pattern) =>
+            {
+                let function = Arc::new(ScalarUDF::from(Likeness::new(negated, case_insensitive)));
+                let call = ScalarFunction::new_udf(function, vec![*expr, *pattern]);
+                return Ok(Transformed::yes(Expr::ScalarFunction(call)));
             }
             other => return Ok(Transformed::no(other)),
         };
@@ -53,7 +63,7 @@ impl FunctionRewrite for BoundedConcatenation {
         if is_list(&left) || is_list(&right) {
             return Ok(Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right })));
         }
-        let call = ScalarFunction::new_udf(Arc::clone(&self.function), vec![*left, *right]);
+        let call = ScalarFunction::new_udf(Arc::clone(&self.concatenation), vec![*left, *right]);
         Ok(Transformed::yes(Expr::ScalarFunction(call)))
     }
 }
@@ -62,6 +72,16 @@ impl FunctionRewrite for BoundedConcatenation {
 fn is_pattern(operator: Operator) -> bool {
     use Operator::{RegexIMatch, RegexMatch, RegexNotIMatch, RegexNotMatch};
     matches!(operator, RegexMatch | RegexIMatch | RegexNotMatch | RegexNotIMatch)
+}
+
+/// Returns whether a pattern is known only when the query runs.
+fn is_computed(pattern: &Expr) -> bool {
+    !matches!(pattern, Expr::Literal(..) | Expr::Placeholder(_))
+}
+
+fn no_pattern(operator: &str) -> DataFusionError {
+    let error = Error::new(ErrorKind::Refused, format!("a column is no pattern of {operator}"));
+    DataFusionError::External(Box::new(error.with_hint("write the pattern as a text in quotes")))
 }
 
 /// What `||` does, with a bound.
