@@ -11,6 +11,7 @@ mod change;
 mod content;
 mod disk;
 mod folder;
+mod late_faults;
 mod ledger;
 mod leftovers;
 mod reachable;

@@ -124,6 +124,21 @@ async fn a_commit_whose_acknowledgement_is_lost_is_done_and_that_of_another_is_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_which_the_last_call_fails_is_an_error_and_goes() {
+    let store = Arc::new(Forgetful::default());
+    let lake = Lake::over(Arc::clone(&store) as Arc<dyn ObjectStore>, "memory".to_owned()).expect("a lake");
+    let rows = rows(&[1, 2, 3]);
+    let mut writer = lake.table("sandbox", "t").expect("a table").writer(&rows.schema(), Vec::new());
+    writer.write(&rows).await.expect("it is not full yet");
+    store.is_forgetful.store(true, Ordering::Relaxed);
+    let error = writer.finish().await.expect_err("the last call fails");
+    assert_eq!(error.kind(), crate::ErrorKind::Storage);
+    while !store.list_with_delimiter(Some(&Path::from("sandbox/t"))).await.expect("a list").objects.is_empty() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_version_is_what_was_committed_up_to_it() {
     let lake = Lake::over(Arc::new(InMemory::new()), "memory".to_owned()).expect("a lake");
     let table = lake.table("sandbox", "t").expect("a table");

@@ -13,6 +13,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use super::Table;
+use super::late_faults::{LateFault, TellsLater};
 use super::types::stored;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -48,6 +49,7 @@ pub struct TableWriter {
     partitioned_by: Vec<String>,
     open: Option<DeltaWriter>,
     open_bytes: usize,
+    fault: LateFault,
     files: Vec<NewFile>,
     rows: u64,
 }
@@ -62,6 +64,7 @@ impl Table {
             partitioned_by,
             open: None,
             open_bytes: 0,
+            fault: LateFault::default(),
             files: Vec::new(),
             rows: 0,
         }
@@ -104,8 +107,8 @@ impl TableWriter {
             Some(open) => open,
             None => self.start()?,
         };
-        if let Err(cause) = open.write(rows).await {
-            let error = self.failed(cause);
+        let written = open.write(rows).await;
+        if let Err(error) = written.map_err(|cause| self.failed(cause)).and_then(|()| self.told()) {
             let _ = open.abort().await;
             return Err(error);
         }
@@ -130,7 +133,12 @@ impl TableWriter {
             let files = open.close().await.map_err(|cause| self.failed(cause))?;
             self.files.extend(files.into_iter().map(NewFile));
         }
-        Ok(())
+        self.told()
+    }
+
+    /// Returns what went wrong with a write that seemed to end well.
+    fn told(&self) -> Result<()> {
+        self.fault.take().map_or(Ok(()), |fault| Err(self.failed(fault.into())))
     }
 
     fn start(&self) -> Result<DeltaWriter> {
@@ -152,7 +160,8 @@ impl TableWriter {
             columns,
             OF_THE_FIRST_COLUMNS,
         );
-        Ok(DeltaWriter::new(Arc::clone(&self.store), config))
+        let store = TellsLater::new(Arc::clone(&self.store), self.fault.clone());
+        Ok(DeltaWriter::new(Arc::new(store), config))
     }
 
     fn failed(&self, cause: DeltaTableError) -> Error {

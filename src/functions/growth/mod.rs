@@ -301,3 +301,6 @@ fn check_patterns(name: &str, patterns: Option<&ColumnarValue>) -> Result<()> {
     );
     Err(DataFusionError::External(Box::new(error.with_hint("write the pattern as a text in quotes"))))
 }
+
+#[cfg(test)]
+mod tests;

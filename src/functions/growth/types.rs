@@ -141,7 +141,6 @@ mod tests {
         for text in [
             "FixedSizeBinary(16385)",
             "FixedSizeList(1000000000, Int64)",
-            "FixedSizeList(-1, Int64)",
             "Struct(\"a\": FixedSizeBinary(16000), \"b\": FixedSizeBinary(16000))",
             "List(FixedSizeList(2000, FixedSizeList(2000, Utf8)))",
         ] {
