@@ -137,7 +137,7 @@ impl Shared {
                 .with_physical_optimizer_rule(Arc::new(BranchesInTurn))
                 .with_physical_optimizer_rule(Arc::new(YieldInJoins))
                 .with_physical_optimizer_rule(Arc::new(BoundedConstants))
-                .with_physical_optimizer_rule(Arc::new(CountedWindows))
+                .with_physical_optimizer_rule(Arc::new(CountedWindows::new(config.limits.memory_bytes)))
                 .with_catalog_list(Arc::new(TopLevel::new(Weak::clone(shared))))
                 .build();
             let memory = config.limits.memory_bytes;

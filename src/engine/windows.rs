@@ -23,12 +23,26 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 
+use crate::functions::growth::check_process;
+
+/// Bytes of rows from which the memory of the process is looked at.
+const LOOKED_AT: usize = 64 << 20;
+
 /// Bytes of a value that is no text and no list.
 const NUMBER_BYTES: usize = 16;
 
 /// Counts the rows of windows before these hold them.
 #[derive(Debug)]
-pub(super) struct CountedWindows;
+pub(super) struct CountedWindows {
+    memory: usize,
+}
+
+impl CountedWindows {
+    /// Returns it for queries with so much memory, in bytes.
+    pub(super) fn new(memory: usize) -> Self {
+        Self { memory }
+    }
+}
 
 impl PhysicalOptimizerRule for CountedWindows {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _options: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
@@ -41,10 +55,10 @@ impl PhysicalOptimizerRule for CountedWindows {
                 return Ok(Transformed::no(node));
             };
             let made = Made::of(made)?;
-            let counted = node
-                .children()
-                .into_iter()
-                .map(|input| Arc::new(CountedExec { input: Arc::clone(input), rows, made }) as Arc<dyn ExecutionPlan>);
+            let counted = node.children().into_iter().map(|input| {
+                let counted = CountedExec { input: Arc::clone(input), rows, made, memory: self.memory };
+                Arc::new(counted) as Arc<dyn ExecutionPlan>
+            });
             let counted = counted.collect();
             Ok(Transformed::yes(replace_children_if_necessary(node, counted)?))
         })
@@ -103,6 +117,7 @@ struct CountedExec {
     input: Arc<dyn ExecutionPlan>,
     rows: Rows,
     made: Made,
+    memory: usize,
 }
 
 impl fmt::Debug for CountedExec {
@@ -143,16 +158,22 @@ impl ExecutionPlan for CountedExec {
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         let input = children.into_iter().next().unwrap_or_else(|| Arc::clone(&self.input));
-        Ok(Arc::new(Self { input, rows: self.rows, made: self.made }))
+        Ok(Arc::new(Self { input, rows: self.rows, made: self.made, memory: self.memory }))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let reservation = MemoryConsumer::new("window").register(context.memory_pool());
+        let (memory, mut passed) = (self.memory, 0);
         let mut held = Held { reservation, rows: self.rows, made: self.made, count: 0, bytes: 0, longest: 0 };
         let rows = self.input.execute(partition, context)?;
         let rows = rows.map(move |batch| {
             let batch = batch?;
             held.take_in(&batch)?;
+            passed += held.bytes;
+            if held.rows == Rows::OfABatch && passed > LOOKED_AT {
+                // How many of them its frames hold is not known here.
+                check_process("a window", held.bytes as f64, memory)?;
+            }
             Ok(batch)
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.input.schema(), rows)))

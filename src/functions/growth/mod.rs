@@ -210,11 +210,7 @@ fn check(name: &str, growth: Growth, call: &ScalarFunctionArgs, memory: usize) -
     }
     if bytes > if is_constant { CONSTANT_LOOKED_AT } else { LOOKED_AT } {
         // Columns that are each within the bound are not all together.
-        let memory = memory as f64 * 1.25 + PROCESS;
-        let taken = resident_bytes().unwrap_or(0) as f64;
-        if taken + bytes > memory {
-            return Err(out_of_memory(name));
-        }
+        check_process(&format!("{name}()"), bytes, memory)?;
     }
     Ok(())
 }
@@ -265,9 +261,18 @@ fn reckon(name: &str, growth: Growth, args: &[ColumnarValue], rows: usize) -> Re
     })
 }
 
-fn out_of_memory(name: &str) -> DataFusionError {
-    let error = Error::new(ErrorKind::Limit, format!("{name}() needs more memory than is left"));
-    DataFusionError::External(Box::new(error.with_hint("ask for fewer or shorter values, or raise [limits] memory")))
+/// Refuses so many bytes more where the process has as much as it should while its queries have so much memory.
+///
+/// # Errors
+/// `Limit`, which says for what.
+pub fn check_process(what: &str, bytes: f64, memory: usize) -> Result<()> {
+    let taken = resident_bytes().unwrap_or(0) as f64;
+    if taken + bytes <= memory as f64 * 1.25 + PROCESS {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::Limit, format!("{what} needs more memory than is left"));
+    let error = error.with_hint("ask for fewer rows or shorter values, or raise [limits] memory");
+    Err(DataFusionError::External(Box::new(error)))
 }
 
 fn too_much(name: &str, bytes: f64) -> DataFusionError {
