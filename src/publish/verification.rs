@@ -1,8 +1,9 @@
 //! Whether what is published is what was published, and what the metric's SQL gives on the files that it names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Field, Schema};
 use futures::TryStreamExt;
 
@@ -15,10 +16,10 @@ use crate::domain::month::Month;
 use crate::domain::names::counted;
 use crate::engine::comparison::Changes;
 use crate::engine::published::basis::{Conditions, Observation, files_between, recorded_files};
-use crate::engine::published::entry::{Basis, TableState, WHOLE};
+use crate::engine::published::entry::{Basis, State, TableState, WHOLE};
 use crate::engine::published::scope::Scope;
 use crate::engine::published::view::View;
-use crate::engine::published::{MONTH, PUBLISHED, RUN_ID};
+use crate::engine::published::{INPUTS, MONTH, PUBLISHED, RUN_ID};
 use crate::engine::{Engine, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{Part, Table, converted};
@@ -46,6 +47,7 @@ pub enum Verdict {
 }
 
 /// Holds published months against what was recorded of them, and computes them again where the files are still there.
+/// A month that should be published and is not is different.
 ///
 /// # Errors
 /// `NotFound` where a metric does not exist or nothing is published, `Storage` where the warehouse cannot be read.
@@ -62,14 +64,9 @@ pub async fn verify(
     let tables: Vec<_> =
         entry.state.tables.iter().filter(|(metric, _)| wanted.is_empty() || wanted.contains(*metric)).collect();
     let mut findings = Vec::new();
-    for (place, (metric, state)) in tables.iter().enumerate() {
+    for (place, (metric, _)) in tables.iter().enumerate() {
         progress(Step::Computing(metric, place, tables.len()));
-        let months = state.months.keys().filter(|known| month.is_none_or(|month| **known == month.to_string()));
-        let months: Vec<String> = months.cloned().collect();
-        if months.is_empty() {
-            continue;
-        }
-        findings.extend(of_metric(engine, metric, state, months).await?);
+        findings.extend(of_metric(engine, metric, &entry.state, month).await?);
     }
     if findings.is_empty() {
         return Err(Error::new(ErrorKind::NotFound, "nothing that was asked for is published")
@@ -85,9 +82,26 @@ struct Published<'a> {
     table: Table,
     state: &'a TableState,
     parts: Vec<Part>,
+    /// The month that is asked for; `None` is all.
+    wanted: Option<Month>,
+    /// Closed months that wait for what would change of them.
+    pending: BTreeSet<&'a str>,
 }
 
-async fn of_metric(engine: &Engine, metric: &str, state: &TableState, months: Vec<String>) -> Result<Vec<Finding>> {
+/// A month as computing it again gives it.
+#[derive(Default)]
+struct Again {
+    digest: Digest,
+    /// Whether a row is of a period that has not ended.
+    is_open: bool,
+}
+
+async fn of_metric(engine: &Engine, metric: &str, state: &State, wanted: Option<Month>) -> Result<Vec<Finding>> {
+    let waits = state.pending.iter().filter(|(_, metrics)| metrics.contains_key(metric));
+    let pending = waits.map(|(month, _)| month.as_str()).collect();
+    let Some(state) = state.tables.get(metric) else { return Ok(Vec::new()) };
+    let months = state.months.keys().filter(|known| wanted.is_none_or(|month| **known == month.to_string()));
+    let months: Vec<String> = months.cloned().collect();
     let finding = |month: &str, verdict| Finding { metric: metric.to_owned(), month: month.to_owned(), verdict };
     let mut view = match View::of(engine, metric).await {
         Ok(view) => view,
@@ -104,10 +118,11 @@ async fn of_metric(engine: &Engine, metric: &str, state: &TableState, months: Ve
     // What was recorded is of the columns that the table had then.
     view.schema = columns_of(&version.schema);
     let parts = version.parts()?;
-    let published = Published { engine, view, table, state, parts };
+    let published = Published { engine, view, table, state, parts, wanted, pending };
     let mut verdicts: BTreeMap<String, Verdict> = BTreeMap::new();
     let session = engine.session();
-    let mut sound: BTreeMap<&Basis, Vec<String>> = BTreeMap::new();
+    // What all months were last computed of says which months there should be, be none of those there are of it.
+    let mut sound: BTreeMap<&Basis, Vec<String>> = state.covered.iter().map(|covered| (covered, Vec::new())).collect();
     for month in months {
         match (published.fault_of_files(&session, &month).await?, state.basis(&month)) {
             (Some(fault), _) => {
@@ -144,11 +159,34 @@ impl Published<'_> {
         })
     }
 
-    /// Computes months again of what they were computed of.
+    /// Returns what is wrong with the documents that say what months were computed of; `None` where they are there.
+    async fn fault_of_documents(&self, basis: &Basis) -> Option<String> {
+        for hash in [&basis.inputs, &basis.sql, &basis.settings] {
+            match self.engine.warehouse().kept(INPUTS, hash).await {
+                Ok(Some(_)) => {}
+                Ok(None) => return Some(format!("document \"{INPUTS}/{hash}.json\" of the warehouse is gone")),
+                Err(error) => return Some(error.to_string()),
+            }
+        }
+        None
+    }
+
+    /// Computes months again of what they were computed of, and where that is what all were last computed of, those too
+    /// that are not published.
     async fn again(&self, basis: &Basis, months: Vec<String>) -> Result<Vec<(String, Verdict)>> {
-        let kept = |why: String| months.iter().map(|month| (month.clone(), Verdict::Kept(why.clone()))).collect();
+        let all = |verdict: Verdict| months.iter().map(|month| (month.clone(), verdict.clone())).collect();
+        let kept = |why: String| all(Verdict::Kept(why));
         let lake = self.engine.warehouse();
-        let settings = Conditions::recorded(lake, basis).await?.at(basis.as_of_micros)?;
+        if let Some(fault) = self.fault_of_documents(basis).await {
+            return Ok(all(Verdict::Different(fault)));
+        }
+        // The documents are there and whole: what cannot be made of them is of another release.
+        let of_another = |error: Error| kept(format!("it was computed by another release: {error}"));
+        let conditions = Conditions::recorded(lake, basis).await;
+        let settings = match conditions.and_then(|conditions| conditions.at(basis.as_of_micros)) {
+            Ok(settings) => settings,
+            Err(error) => return Ok(of_another(error)),
+        };
         let session = self.engine.session().with_settings(settings).at_one_instant();
         let now = Observation::of(self.engine, &session, &self.view.metric).await?;
         if now.basis.sql != basis.sql {
@@ -158,28 +196,74 @@ impl Published<'_> {
             return Ok(kept("what is decided about its metrics changed since".to_owned()));
         }
         if now.basis.inputs != basis.inputs {
-            let files = files_between(&recorded_files(lake, basis).await?, &now.files);
-            return Ok(kept(format!("files changed since: {files}")));
+            return Ok(match recorded_files(lake, basis).await {
+                Ok(files) => kept(format!("files changed since: {}", files_between(&files, &now.files))),
+                Err(error) => of_another(error),
+            });
         }
+        self.in_session(&session, basis, months).await
+    }
+
+    /// Computes months again in the session that they were computed in.
+    async fn in_session(
+        &self,
+        session: &Session,
+        basis: &Basis,
+        months: Vec<String>,
+    ) -> Result<Vec<(String, Verdict)>> {
         let calendar = session.settings().calendar();
         let current = Month::of_day(calendar.month(basis.as_of_micros));
-        let range = range_of(&months);
-        let mut computed: BTreeMap<String, Digest> = BTreeMap::new();
-        let mut rows = session.all_rows(&self.view.sql(&range, current)).await?;
-        while let Some(batch) = rows.try_next().await? {
-            for (month, rows) in by_month(&self.view, &batch)? {
-                let rows = converted(&compute::of_metric(&rows, &self.view)?, &self.view.schema)?;
-                computed.entry(month).or_default().add(&rows)?;
+        let is_of_all = self.state.covered.as_ref() == Some(basis);
+        let is_missing = |month: Month| !self.state.months.contains_key(&month.to_string());
+        let scope = match (is_of_all && self.view.has_months(), self.wanted) {
+            (true, None) => Scope::All("verified".to_owned()),
+            (true, Some(month)) if month < current && is_missing(month) => Scope::Ranges(vec![(month, month)]),
+            _ if months.is_empty() => return Ok(Vec::new()),
+            _ => range_of(&months),
+        };
+        let mut computed = match self.computed(session, &scope, current).await {
+            Ok(computed) => computed,
+            // Nothing that is asked of the warehouse makes it otherwise.
+            Err(error) if matches!(error.kind(), ErrorKind::Model | ErrorKind::Query) => {
+                let verdict = Verdict::Different(format!("it cannot be computed: {error}"));
+                return Ok(months.into_iter().map(|month| (month, verdict.clone())).collect());
             }
-        }
+            Err(error) => return Err(error),
+        };
         let mut verdicts = Vec::new();
         for month in months {
-            let digest = computed.remove(&month).unwrap_or_default().text(&self.view.schema);
+            let digest = computed.remove(&month).unwrap_or_default().digest.text(&self.view.schema);
             let is_same = self.state.months.get(&month).is_some_and(|recorded| recorded.digest == digest);
-            let fault = if is_same { None } else { self.difference(&session, &month, current).await? };
+            let fault = if is_same { None } else { self.difference(session, &month, current).await? };
             verdicts.push((month, fault.map_or(Verdict::Same, Verdict::Different)));
         }
-        Ok(verdicts)
+        computed.retain(|month, again| {
+            let is_known = self.state.months.contains_key(month) || self.pending.contains(month.as_str());
+            is_of_all && !is_known && !again.is_open
+        });
+        let missing = computed.into_iter().map(|(month, again)| {
+            let rows = counted(again.digest.rows(), "row");
+            (month, Verdict::Different(format!("it is not published, and computing it gives {rows}")))
+        });
+        Ok(verdicts.into_iter().chain(missing).collect())
+    }
+
+    /// Returns the months of a scope that have rows.
+    async fn computed(&self, session: &Session, scope: &Scope, current: Month) -> Result<BTreeMap<String, Again>> {
+        let mut computed: BTreeMap<String, Again> = BTreeMap::new();
+        let mut rows = session.all_rows(&self.view.sql(scope, current)).await?;
+        while let Some(batch) = rows.try_next().await? {
+            for (month, rows) in by_month(&self.view, &batch)? {
+                let again = computed.entry(month).or_default();
+                if let Some(column) = self.view.complete_column() {
+                    let flags = rows.column_by_name(column).and_then(|flags| flags.as_boolean_opt());
+                    again.is_open |= flags.is_none_or(|flags| flags.true_count() < flags.len());
+                }
+                let rows = converted(&compute::of_metric(&rows, &self.view)?, &self.view.schema)?;
+                again.digest.add(&rows)?;
+            }
+        }
+        Ok(computed)
     }
 
     /// Returns how a month differs from what computing it gives; `None` where it does so by the last digits of doubles.

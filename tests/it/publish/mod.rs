@@ -10,6 +10,7 @@ mod reach;
 mod runs;
 mod upgrades;
 mod vacuum;
+mod verifying;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -21,7 +21,8 @@ use topline::sample::{SampleOptions, write_sample};
 use super::{PAID, PAID_SIDECAR, Shop, due, publish, rows, with_outcome};
 use crate::project::{Project, cents, dates, texts};
 
-const REACH: &str = "\n[reach]\n\"billing.payments\" = { by = [\"paid_at\"] }\n\n[[checks]]";
+/// What the sidecar of the metric of payments says of its reach.
+pub const REACH: &str = "\n[reach]\n\"billing.payments\" = { by = [\"paid_at\"] }\n\n[[checks]]";
 
 /// Returns a shop whose own metric says how far payments reach.
 fn shop_that_says() -> Shop {
