@@ -30,7 +30,7 @@ pub(in crate::engine) const TABLES: [(&str, &str); 3] = [
     (
         "runs",
         "A row for each version of what is published: published, held by a broken law, failed, or a month closed or \
-         reopened. as_of_version('METRIC', version) is the metric as it was then.",
+         reopened; the newest 5,000. as_of_version('METRIC', version) is the metric as it was then, whatever its age.",
     ),
 ];
 

@@ -62,7 +62,7 @@ pub const LEDGER: &str = "_topline/ledger";
 /// Versions of tables that are remembered: a few entries of some dozens of metrics.
 const VERSIONS_MAX: usize = 256;
 
-/// Entries that are read for `meta.runs`: some years of daily runs.
+/// Entries that `meta.runs` shows, the newest: some years of daily runs, and more than anyone reads.
 const RUNS_MAX: u64 = 5_000;
 
 /// Entries that are read at the same time: enough to hide the latency of an object store.
@@ -149,7 +149,17 @@ impl Published {
         Ok(past.values().cloned().collect())
     }
 
-    /// Returns the entry that was the newest at an instant.
+    /// Returns when an entry was written.
+    async fn written_at(&self, number: u64) -> Result<i64> {
+        let known = self.past.lock().unwrap_or_else(PoisonError::into_inner).get(&number).map(|entry| entry.at_micros);
+        match known {
+            Some(at_micros) => Ok(at_micros),
+            None => Ok(self.read(number).await?.at_micros),
+        }
+    }
+
+    /// Returns the entry that was the newest at an instant. Where clocks differed it is one of those that were written
+    /// before the instant and followed by one that was written after it.
     async fn at_time(&self, text: &str) -> Result<Entry> {
         let instant = DateTime::parse_from_rfc3339(text).map_err(|_| {
             Error::new(
@@ -158,12 +168,22 @@ impl Published {
             )
         })?;
         let micros = instant.timestamp_micros();
-        let entries = self.entries().await?;
-        match entries.iter().rev().find(|entry| entry.at_micros <= micros) {
-            Some(entry) => self.read(entry.number).await,
-            None => Err(Error::new(ErrorKind::NotFound, format!("nothing was published at {text}"))
-                .with_hint("select version, at from meta.runs tells since when something is")),
+        let nothing = || {
+            Error::new(ErrorKind::NotFound, format!("nothing was published at {text}"))
+                .with_hint("select version, at from meta.runs tells since when something is")
+        };
+        // Entries have the order of their instants: a dozen of them are read, however many there are.
+        let (mut later, mut found) = (self.newest().await?.map_or(0, |newest| newest.number + 1), None);
+        let mut first = 0;
+        while first < later {
+            let middle = first + (later - first) / 2;
+            if self.written_at(middle).await? <= micros {
+                (first, found) = (middle + 1, Some(middle));
+            } else {
+                later = middle;
+            }
         }
+        self.read(found.ok_or_else(nothing)?).await
     }
 
     /// Returns a version of a table of the warehouse.

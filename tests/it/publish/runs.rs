@@ -1,4 +1,4 @@
-//! Runs that publish nothing: held ones and failed ones.
+//! Runs that publish nothing, held ones and failed ones, and very many runs.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -76,4 +76,40 @@ async fn a_published_metric_with_the_name_of_a_function_is_read_by_whoever_comes
     publish(&shop.open().await, &["range"]).await;
     assert_eq!(rows(&shop.open().await, "select sum(paid) from published.range").await, ["300.00"]);
     assert_eq!(rows(&shop.open().await, "select count(*) from range(1, 4)").await, ["3"]);
+}
+
+/// More entries than `meta.runs` shows.
+const MANY: u64 = 5_100;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_published_at_an_instant_is_known_however_many_runs_there_were_since() {
+    let shop = Shop::new();
+    publish(&shop.open().await, &["paid"]).await;
+    shop.pay_late(5_000);
+    publish(&shop.open().await, &["paid"]).await;
+    let place = |number: u64| shop.project.path(&format!("warehouse/_topline/ledger/{number:020}.json"));
+    let read = |number: u64| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(place(number)).expect("an entry")).expect("JSON")
+    };
+    let at = |entry: &serde_json::Value| entry["at_micros"].as_i64().expect("an instant");
+    let (first, mut entry) = (read(0), read(1));
+    let second = at(&entry);
+    for number in 2..MANY {
+        entry["number"] = serde_json::json!(number);
+        entry["at_micros"] = serde_json::json!(at(&entry) + 1);
+        std::fs::write(place(number), entry.to_string()).expect("it is written");
+    }
+    let engine = shop.open().await;
+    let instant = |micros: i64| chrono::DateTime::from_timestamp_micros(micros).expect("an instant").to_rfc3339();
+    let paid = async |at: i64| {
+        let sql = format!("select paid from as_of_time('paid', '{}') where month = '2026-02-01'", instant(at));
+        crate::project::answer(&engine, &sql).await
+    };
+    for (micros, expected) in
+        [(at(&first), "100.00"), (second - 1, "100.00"), (second, "150.00"), (at(&entry), "150.00")]
+    {
+        assert_eq!(paid(micros).await.expect("it was published"), [expected], "{micros}");
+    }
+    let error = paid(at(&first) - 1).await.expect_err("it was not yet published");
+    assert!(error.message().starts_with("nothing was published at "), "{error}");
 }
