@@ -103,7 +103,10 @@ impl Scheduler {
     async fn settled_since(&self, job: &Job, known: &mut u64) -> Result<Vec<Settled>> {
         let Some(newest) = job.journal.newest().await? else { return Ok(Vec::new()) };
         let before = std::mem::replace(known, newest.number);
-        let entries = job.journal.backwards().await?.try_take_while(|entry| ready(Ok(entry.number > before)));
+        if before == newest.number {
+            return Ok(Vec::new());
+        }
+        let entries = job.journal.of_ticks().await?.try_take_while(|entry| ready(Ok(entry.number > before)));
         let settled = entries.try_filter_map(|entry| match entry.event {
             Event::Settled(settled) if entry.number <= newest.number => ready(Ok(Some(settled))),
             _ => ready(Ok(None)),

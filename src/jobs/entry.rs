@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::letter::Letter;
 
+/// Entries about ticks that each entry knows the numbers of: those that are read at the same time.
+pub const TICKS_MAX: usize = 16;
+
 /// An entry of a journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -43,6 +46,16 @@ pub enum Event {
     Settled(Settled),
     /// Letters were delivered, taken over, put off or given up.
     Posted,
+}
+
+impl Event {
+    /// Returns whether it says what became of a tick.
+    pub fn is_of_tick(&self) -> bool {
+        match self {
+            Self::Skipped(_) | Self::Failed(_) | Self::Settled(_) => true,
+            Self::Scheduled | Self::SetBack | Self::Claimed | Self::Renewed | Self::Released | Self::Posted => false,
+        }
+    }
 }
 
 /// Ticks that will not be run.
@@ -158,6 +171,16 @@ pub struct State {
     pub outbox: Vec<Letter>,
     /// What is known to be off target, so that it is told once: `monthly 2026-09-01 nrr`.
     pub off_target: BTreeSet<String>,
+    /// How many entries of the ledger were looked through for what the job published, so that channels are told of each;
+    /// `None` before its first run.
+    #[serde(default)]
+    pub told: Option<u64>,
+    /// Whether something was published since it was last known what is off target.
+    #[serde(default)]
+    pub owes_targets: bool,
+    /// The numbers of the entries that say what became of ticks, the oldest first: all from the first of them on.
+    #[serde(default)]
+    pub ticks: Vec<u64>,
 }
 
 /// A schedule as a journal has it.
@@ -194,7 +217,7 @@ pub struct Claim {
 /// A tick that was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
-    /// The tick.
+    /// The tick, or the instant at which it was run again: the next one is due after it.
     pub tick: i64,
     /// When the attempt began, which looked at the world of that instant or a later one.
     pub started_at: i64,
@@ -214,6 +237,13 @@ pub struct Waiting {
 }
 
 impl State {
+    /// Takes down that an entry says what became of a tick.
+    pub fn note_tick(&mut self, number: u64) {
+        self.ticks.push(number);
+        let many = self.ticks.len().saturating_sub(TICKS_MAX);
+        self.ticks.drain(..many);
+    }
+
     /// Takes down that a tick of the schedule came to its end.
     pub fn account(&mut self, tick: i64) {
         if tick > self.accounted {

@@ -3,12 +3,13 @@
 //! An entry is added by a put that fails where the place is taken, so of two that decide on the same state one is first,
 //! and the other looks again. Whatever is decided about a job is decided here, by all processes together.
 
+use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 
-use super::entry::{Entry, Event, State};
+use super::entry::{Entry, Event, State, TICKS_MAX};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{Append, Lake, Ledger};
 
@@ -19,7 +20,7 @@ const FOLDER: &str = "_topline/jobs";
 const CONFLICTS_MAX: u32 = 100;
 
 /// Entries that are read at the same time: enough to hide the latency of an object store.
-const READS_MAX: usize = 16;
+const READS_MAX: usize = TICKS_MAX;
 
 /// The journal of a job.
 #[derive(Debug)]
@@ -53,13 +54,26 @@ impl Journal {
         }
     }
 
-    /// Returns the entries, the newest first, each read when it is asked for.
+    /// Returns the entries that say what became of ticks, the newest first, each read when it is asked for. Entries in
+    /// between, such as the renewals of a long run, are passed over where a later one says where to go on.
     ///
     /// # Errors
     /// `Storage` where the journal cannot be read.
-    pub(super) async fn backwards(&self) -> Result<impl Stream<Item = Result<Entry>>> {
-        let numbers = 0..self.newest().await?.map_or(0, |newest| newest.number + 1);
-        Ok(stream::iter(numbers.rev().map(|number| self.read(number))).buffered(READS_MAX))
+    pub(super) async fn of_ticks(&self) -> Result<impl Stream<Item = Result<Entry>>> {
+        let end = self.newest().await?.map_or(0, |newest| newest.number + 1);
+        let blocks = stream::try_unfold(end, async |end| {
+            let Some(last) = end.checked_sub(1) else { return Ok(None) };
+            let mut numbers = self.read(last).await?.state.ticks;
+            if numbers.is_empty() {
+                // It is older than any tick, or was written by a release that did not take them down.
+                numbers = (end.saturating_sub(READS_MAX as u64)..end).collect();
+            }
+            let before = numbers.first().copied().unwrap_or_default();
+            let reads = numbers.into_iter().rev().map(|number| self.read(number));
+            let block: Vec<Entry> = stream::iter(reads).buffered(READS_MAX).try_collect().await?;
+            Ok(Some((stream::iter(block.into_iter().map(Ok)), before)))
+        });
+        Ok(blocks.try_flatten().try_filter(|entry| ready(entry.event.is_of_tick())))
     }
 
     async fn read(&self, number: u64) -> Result<Entry> {
@@ -95,7 +109,10 @@ impl Journal {
             let newest = self.newest().await?;
             let number = newest.as_ref().map_or(0, |newest| newest.number + 1);
             let state = newest.map(|newest| newest.state.clone()).unwrap_or_default();
-            let Some((event, state)) = decide(&state, number) else { return Ok(None) };
+            let Some((event, mut state)) = decide(&state, number) else { return Ok(None) };
+            if event.is_of_tick() {
+                state.note_tick(number);
+            }
             let entry = Entry { number, by: self.by.clone(), at_micros: now_micros, event, state };
             let document = serde_json::to_vec(&entry).map_err(|cause| {
                 Error::new(ErrorKind::Internal, "an entry of a job cannot be encoded").with_source(cause)

@@ -30,8 +30,8 @@ const LOOK_MAX: Duration = Duration::from_secs(30);
 /// How long giving a tick back may take once its run was ended: one write, to a warehouse that may be slow.
 const RELEASE_MAX: Duration = Duration::from_secs(5);
 
-/// Entries that are looked through for ticks that a clock ran ahead of their time.
-const AHEAD_ENTRIES_MAX: usize = 4_000;
+/// Ticks that are looked through for those that a clock ran ahead of their time: a minutely job's days.
+const AHEAD_TICKS_MAX: usize = 4_000;
 
 /// What a process is still to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -248,7 +248,7 @@ impl Scheduler {
     async fn ran_ahead(&self, job: &Job, now: i64) -> Result<BTreeSet<i64>> {
         let newest = job.journal.newest().await?;
         let mut ahead = newest.map(|newest| newest.state.ahead.clone()).unwrap_or_default();
-        let entries = job.journal.backwards().await?.take(AHEAD_ENTRIES_MAX);
+        let entries = job.journal.of_ticks().await?.take(AHEAD_TICKS_MAX);
         let mut entries = pin!(entries.try_take_while(|entry| ready(Ok(entry.state.accounted > now))));
         while let Some(entry) = entries.try_next().await? {
             if let Event::Settled(settled) = entry.event

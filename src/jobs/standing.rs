@@ -10,8 +10,8 @@ use super::job::Job;
 use super::scheduler::Scheduler;
 use crate::error::Result;
 
-/// Entries of a journal that are looked through for the ticks that ended last: a minutely job's day and more.
-const ENTRIES_MAX: usize = 5_000;
+/// Ticks of a job that are shown, the newest: half a year of an hourly job.
+const TICKS_MAX: usize = 5_000;
 
 /// How a job stands.
 #[derive(Debug, Clone)]
@@ -82,7 +82,8 @@ impl Scheduler {
         standings(&self.jobs, self.clock.now_micros()).await
     }
 
-    /// Returns what became of the ticks of a job, or of all jobs, the newest first; so many at most for each.
+    /// Returns what became of the ticks of a job, or of all jobs, the newest first; so many at most for each, and no
+    /// more than 5,000.
     ///
     /// # Errors
     /// `NotFound` where there is no such job, `Storage` where a journal cannot be read.
@@ -123,9 +124,8 @@ pub(super) async fn history(jobs: &[Job], count: usize) -> Result<Vec<TickRecord
 }
 
 async fn history_of(job: &Job, count: usize) -> Result<Vec<TickRecord>> {
-    let entries = job.journal.backwards().await?.take(ENTRIES_MAX);
-    let records = entries.try_filter_map(|entry| ready(Ok(record(&job.config.name, &entry))));
-    records.take(count).try_collect().await
+    let entries = job.journal.of_ticks().await?.take(count.min(TICKS_MAX));
+    entries.try_filter_map(|entry| ready(Ok(record(&job.config.name, &entry)))).try_collect().await
 }
 
 fn standing(job: &Job, state: Option<&State>, now: i64) -> Standing {

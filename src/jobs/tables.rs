@@ -58,7 +58,7 @@ impl HandedTable for JobTable {
             }
             Kind::Ticks => {
                 "A row for each tick of a job that ended, or failed and was tried again, and one for ticks that were \
-                 skipped together. version leads to meta.runs; NULL is nothing to publish."
+                 skipped together; of each job the newest 5,000. version leads to meta.runs; NULL is nothing to publish."
             }
             Kind::Checks => {
                 "A row for each published month of a metric and job that covers it: when a run of the job last found it as \

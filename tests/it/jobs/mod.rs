@@ -2,6 +2,7 @@
 
 mod commands;
 mod configuration;
+mod journals;
 mod notify;
 mod tables;
 mod time;
