@@ -9,6 +9,7 @@ use crate::config::{ChannelConfig, JobConfig, JobMonths};
 use crate::domain::month::Month;
 use crate::domain::names::nearest;
 use crate::engine::Engine;
+use crate::engine::published::entry::JobTick;
 use crate::error::{Error, ErrorKind, Result};
 use crate::publish::{Months, Request, Unchanged};
 
@@ -69,11 +70,11 @@ impl Job {
         self.config.deadline
     }
 
-    /// Returns what is to be published now; `None` where no month is open, or no metric has its tables.
+    /// Returns what is to be published now for a tick; `None` where no month is open, or no metric has its tables.
     ///
     /// # Errors
     /// `Storage` where the ledger cannot be read.
-    pub(super) async fn request(&self, engine: &Engine) -> Result<Option<Request>> {
+    pub(super) async fn request(&self, engine: &Engine, tick: i64) -> Result<Option<Request>> {
         if self.views.is_empty() && !self.is_of_all() {
             return Ok(None);
         }
@@ -93,7 +94,8 @@ impl Job {
                 }
             }
         };
-        Ok(Some(Request { metrics: self.views.clone(), months, unchanged: Unchanged::IsKept }))
+        let job = Some(JobTick { job: self.config.name.clone(), tick });
+        Ok(Some(Request { metrics: self.views.clone(), months, unchanged: Unchanged::IsKept, job }))
     }
 }
 

@@ -1,16 +1,18 @@
 //! What channels are told of a tick, in words and as JSON.
 
 use chrono::{DateTime, SecondsFormat};
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::entry::{Outcome, Settled, State};
 use super::job::Job;
 use super::letter::Letter;
+use super::run::within;
 use crate::config::{ChannelConfig, News};
 use crate::domain::names::counted;
 use crate::engine::Engine;
-use crate::engine::published::entry::BrokenLaw;
+use crate::engine::published::entry::{BrokenLaw, Event, JobTick};
 use crate::engine::targets::OffTarget;
 use crate::error::Result;
 use crate::publish::Report;
@@ -24,14 +26,41 @@ const MOVED_MAX: usize = 1_000;
 /// How long the process that wrote a letter has it to itself, in microseconds: longer than an attempt takes.
 pub(super) const OWN_MICROS: i64 = 120 * 1_000_000;
 
+/// Entries of the ledger that are read at the same time: enough to hide the latency of an object store.
+const READS_MAX: usize = 16;
+
 /// What a run found that channels may be told, beside how it ended.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Findings {
     broken: Vec<BrokenLaw>,
+    /// What was published for the job since channels were last told, by this attempt or by one that died.
+    published: Vec<Version>,
     /// Published numbers that moved, the one that moved most first.
     moved: Vec<Moved>,
-    /// What is off target; `None` where nobody looked.
-    off_target: Option<Vec<OffTarget>>,
+    /// The entries of the ledger that were looked through for that; `None` where they could not be.
+    told: Option<u64>,
+    targets: Targets,
+}
+
+/// A version of what is published.
+#[derive(Debug, Clone)]
+struct Version {
+    number: u64,
+    run_id: String,
+    tick: i64,
+    restatements: u64,
+}
+
+/// What is known of metrics that are off target.
+#[derive(Debug, Clone, Default)]
+enum Targets {
+    /// Nobody asked, or nothing was published that could change it.
+    #[default]
+    NotAsked,
+    /// It could not be found out.
+    Owed,
+    /// These are.
+    Off(Vec<OffTarget>),
 }
 
 /// A published number that moved.
@@ -49,46 +78,96 @@ struct Moved {
 }
 
 impl Findings {
-    /// Looks at what the channels of a job want to know of a run. What cannot be found out is left out: it must not keep a
-    /// run from being taken down.
-    pub(super) async fn of(engine: &Engine, job: &Job, report: &Report) -> Self {
+    /// Looks at what the channels of a job want to know: of a run, and of those before it that died before they were told.
+    /// What cannot be found out is left to the next run: it must not keep this one from being taken down. No look may take
+    /// longer than the run itself.
+    pub(super) async fn of(engine: &Engine, job: &Job, state: &State, report: Option<&Report>) -> Self {
         let wants = |news| job.channels.values().any(|channel| channel.on.contains(&news));
-        let mut findings = Self { broken: report.broken.clone(), ..Self::default() };
-        let Some(version) = report.version.filter(|_| report.broken.is_empty()) else { return findings };
-        if report.restatements > 0 && wants(News::Restated) {
-            match moved(engine, version).await {
+        let broken = report.map(|report| report.broken.clone()).unwrap_or_default();
+        let mut findings = Self { broken, ..Self::default() };
+        let (name, deadline) = (job.config.name.as_str(), job.deadline());
+        match within(deadline, published_since(engine, name, state.told)).await {
+            Ok((published, entries)) => (findings.published, findings.told) = (published, Some(entries)),
+            Err(error) => tracing::warn!(%error, job = name, "what was published is not known"),
+        }
+        if wants(News::Restated) {
+            match within(deadline, moved(engine, &findings.published)).await {
                 Ok(moved) => findings.moved = moved,
-                Err(error) => tracing::warn!(%error, job = job.config.name, "what moved is not known"),
+                Err(error) => {
+                    findings.told = None;
+                    tracing::warn!(%error, job = name, "what moved is not known");
+                }
             }
         }
         // All metrics are computed for it, so it is asked only after something was published.
-        if wants(News::OffTarget) {
-            match engine.scorecards().await {
-                Ok(cards) => findings.off_target = Some(cards.into_iter().flat_map(|card| card.off_target).collect()),
-                Err(error) => tracing::warn!(%error, job = job.config.name, "what is off target is not known"),
+        if wants(News::OffTarget) && (state.owes_targets || !findings.published.is_empty()) {
+            findings.targets = Targets::Owed;
+            // A run that failed has taken its time.
+            if report.is_some() {
+                match within(deadline, engine.scorecards()).await {
+                    Ok(cards) => {
+                        findings.targets = Targets::Off(cards.into_iter().flat_map(|card| card.off_target).collect());
+                    }
+                    Err(error) => tracing::warn!(%error, job = name, "what is off target is not known"),
+                }
             }
         }
         findings
     }
 
-    /// Takes down what is known to be off target, so that it is told once for each period.
+    /// Returns the last version that was published for a tick, and the published numbers that changed.
+    pub(super) fn published_for(&self, tick: i64) -> (Option<u64>, u64) {
+        let of_tick = || self.published.iter().filter(|version| version.tick == tick);
+        (of_tick().last().map(|version| version.number), of_tick().map(|version| version.restatements).sum())
+    }
+
+    /// Takes down what was looked through, and what is known to be off target, so that it is told once for each period.
     pub(super) fn note(&self, state: &mut State) {
-        if let Some(off) = &self.off_target {
-            state.off_target = off.iter().map(name_of).collect();
+        state.told = self.told.or(state.told);
+        match &self.targets {
+            Targets::NotAsked => {}
+            Targets::Owed => state.owes_targets = true,
+            Targets::Off(off) => {
+                state.owes_targets = false;
+                state.off_target = off.iter().map(name_of).collect();
+            }
         }
     }
+}
+
+/// Returns what was published for a job since so many entries of the ledger, and how many there are.
+async fn published_since(engine: &Engine, job: &str, told: Option<u64>) -> Result<(Vec<Version>, u64)> {
+    let entries = engine.newest_entry().await?.map_or(0, |newest| newest.number + 1);
+    let reads = (told.unwrap_or(entries)..entries).map(|number| engine.entry(number));
+    let published = stream::iter(reads).buffered(READS_MAX).try_filter_map(async |entry| {
+        let Event::Published(publication) = entry.event else { return Ok(None) };
+        let of_job = publication.job.filter(|tick| tick.job == job);
+        Ok(of_job.map(|JobTick { tick, .. }| Version {
+            number: entry.number,
+            run_id: entry.run_id,
+            tick,
+            restatements: publication.restatements,
+        }))
+    });
+    Ok((published.try_collect().await?, entries))
 }
 
 fn name_of(off: &OffTarget) -> String {
     format!("{} {} {}", off.cadence, off.period, off.metric)
 }
 
-async fn moved(engine: &Engine, version: u64) -> Result<Vec<Moved>> {
+async fn moved(engine: &Engine, published: &[Version]) -> Result<Vec<Moved>> {
+    let restating = published.iter().filter(|version| version.restatements > 0);
+    let runs: Vec<String> = restating.map(|version| format!("'{}'", version.run_id)).collect();
+    if runs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let runs = runs.join(", ");
     let sql = format!(
         "select metric, cast(month as varchar) as month, key, \"column\", value_before, value_after, reason, \
              abs(difference) / nullif(abs(try_cast(value_before as double)), 0) as share \
          from meta.restatements \
-         where run_id = (select max(run_id) from meta.runs where version = {version}) \
+         where run_id in ({runs}) \
          order by coalesce(share, 1e300) desc, metric, month, key, \"column\" limit {MOVED_MAX}"
     );
     let mut moved = Vec::new();
@@ -165,13 +244,16 @@ fn body(
             let named = &moved[..moved.len().min(NAMED_MAX)];
             let lines: Vec<String> = named.iter().map(|moved| moved.line()).collect();
             let count = counted(moved.len() as u64, "published number");
-            let text = format!("restated {count}, version {}", settled.version.unwrap_or_default());
+            let restating = findings.published.iter().filter(|version| version.restatements > 0);
+            let versions: Vec<String> = restating.map(|version| version.number.to_string()).collect();
+            let word = if versions.len() == 1 { "version" } else { "versions" };
+            let text = format!("restated {count}, {word} {}", versions.join(", "));
             (with_lines((!moved.is_empty()).then_some(text)?, &lines), json!(named))
         }
         News::OffTarget => {
             let known = &before.off_target;
-            let off = findings.off_target.iter().flatten();
-            let new: Vec<&OffTarget> = off.filter(|off| !known.contains(&name_of(off))).collect();
+            let Targets::Off(off) = &findings.targets else { return None };
+            let new: Vec<&OffTarget> = off.iter().filter(|off| !known.contains(&name_of(off))).collect();
             let lines: Vec<String> = new.iter().map(|off| off_line(off)).collect();
             let text = format!("found {} off target", counted(new.len() as u64, "metric"));
             (with_lines((!new.is_empty()).then_some(text)?, &lines), json!(new))

@@ -15,10 +15,11 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::time::{sleep, timeout};
 
-use super::entry::{Claim, Event};
+use super::entry::{Claim, Event, State};
 use super::job::{Job, months_of};
 use super::news::Findings;
 use crate::domain::clock::Clock;
+use crate::domain::names::counted;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::publish::{Report, Step, materialize};
@@ -60,11 +61,19 @@ impl Progress {
 #[derive(Debug)]
 pub(super) enum Attempt {
     /// By itself.
-    Ended(Box<Result<Published>>),
+    Ended(Box<Ended>),
     /// The claim was over before it.
     Fenced,
     /// The process is to end.
     Stopped,
+}
+
+/// An attempt that ended by itself.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub result: Result<Published>,
+    /// What channels may be told.
+    pub findings: Findings,
 }
 
 /// What an attempt did.
@@ -73,8 +82,6 @@ pub(super) struct Published {
     pub report: Report,
     /// The months that it was about, in words.
     pub months: String,
-    /// What channels may be told of it.
-    pub findings: Findings,
 }
 
 /// What attempts have in common.
@@ -86,11 +93,15 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    /// Makes an attempt at a claimed tick, until it ends or `stop` does.
-    pub(super) async fn attempt(&self, job: &Job, claim: &Claim, stop: impl Future<Output = ()>) -> Attempt {
+    /// Makes an attempt at a claimed tick, until it ends or `stop` does. The claim stands in a state of the job.
+    pub(super) async fn attempt(
+        &self,
+        job: &Job,
+        (state, claim): (&State, &Claim),
+        stop: impl Future<Output = ()>,
+    ) -> Attempt {
         let lease = AtomicI64::new(claim.until);
-        let work = AssertUnwindSafe(timeout(job.deadline(), self.publish(job))).catch_unwind();
-        let mut work = Box::pin(work);
+        let mut work = Box::pin(self.work(job, state, claim.tick));
         // Looked at before every step of the work: a process that slept finds the claim over before it does anything.
         let work = poll_fn(|context| match self.clock.now_micros() >= lease.load(Ordering::Relaxed) {
             true => Poll::Ready(None),
@@ -102,29 +113,26 @@ impl Runner {
             () = self.renew(job, claim.token, &lease) => return Attempt::Fenced,
             ended = work => ended,
         };
-        match ended {
-            None => Attempt::Fenced,
-            Some(Ok(Ok(ended))) => Attempt::Ended(Box::new(ended)),
-            Some(Ok(Err(_))) => {
-                let problem = format!("it took longer than {} seconds", job.deadline().as_secs());
-                let hint = "raise deadline of the job, or let it publish less";
-                Attempt::Ended(Box::new(Err(Error::new(ErrorKind::Limit, problem).with_hint(hint))))
-            }
-            Some(Err(_)) => {
-                Attempt::Ended(Box::new(Err(Error::new(ErrorKind::Internal, "publishing failed inside topline"))))
-            }
-        }
+        ended.map_or(Attempt::Fenced, |ended| Attempt::Ended(Box::new(ended)))
     }
 
-    async fn publish(&self, job: &Job) -> Result<Published> {
-        let request = job.request(&self.engine).await?;
+    /// Publishes, and looks at what channels may be told of it. The deadline ends the first alone: of what is published
+    /// they are told.
+    async fn work(&self, job: &Job, state: &State, tick: i64) -> Ended {
+        let result = within(job.deadline(), self.publish(job, tick)).await;
+        let report = result.as_ref().ok().map(|published| &published.report);
+        let findings = Findings::of(&self.engine, job, state, report).await;
+        Ended { result, findings }
+    }
+
+    async fn publish(&self, job: &Job, tick: i64) -> Result<Published> {
+        let request = job.request(&self.engine, tick).await?;
         let months = months_of(request.as_ref());
         let report = match &request {
             Some(request) => materialize(&self.engine, request, &|step| self.progress.note(step)).await?,
             None => Report::default(),
         };
-        let findings = Findings::of(&self.engine, job, &report).await;
-        Ok(Published { report, months, findings })
+        Ok(Published { report, months })
     }
 
     /// Renews a claim until another has it.
@@ -145,5 +153,18 @@ impl Runner {
                 Err(error) => tracing::warn!(%error, job = job.config.name, "the claim of a run cannot be renewed"),
             }
         }
+    }
+}
+
+/// Returns what becomes of work; that it takes too long, or panics, is an error as any other.
+pub(super) async fn within<T>(deadline: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    match AssertUnwindSafe(timeout(deadline, work)).catch_unwind().await {
+        Ok(Ok(ended)) => ended,
+        Ok(Err(_)) => {
+            let problem = format!("it took longer than {}", counted(deadline.as_secs(), "second"));
+            let hint = "raise deadline of the job, or let it publish less";
+            Err(Error::new(ErrorKind::Limit, problem).with_hint(hint))
+        }
+        Err(_) => Err(Error::new(ErrorKind::Internal, "publishing failed inside topline")),
     }
 }

@@ -16,7 +16,7 @@ use super::job::Job;
 use super::news::Findings;
 use super::post::Post;
 use super::retry::pause_micros;
-use super::run::{Attempt, LEASE_MICROS, Progress, Published, Runner};
+use super::run::{Attempt, Ended, LEASE_MICROS, Progress, Runner};
 use super::settling::{failed_state, settle, settled_of};
 use crate::domain::clock::Clock;
 use crate::domain::names::nearest;
@@ -267,6 +267,7 @@ impl Scheduler {
     /// `Storage` where the journal cannot be read or written.
     pub(super) async fn run(&self, job: &Job, next: &Next, seen: &watch::Receiver<Phase>) -> Result<Option<Settled>> {
         let now = self.clock.now_micros();
+        let entries = self.entries_before(job).await?;
         let claimed = job.journal.write(now, |state, number| {
             // Nothing says that it is due but that somebody asks for it.
             let is_asked_for = next.cause != Cause::Schedule && next.attempt == 1;
@@ -279,14 +280,16 @@ impl Scheduler {
             let by = self.by.clone();
             let (token, started_at, until, progress) = (number, now, now + LEASE_MICROS, (0, 0));
             let claim = Claim { tick, cause, attempt, by, token, started_at, until, progress };
-            Some((Event::Claimed, State { claim: Some(claim), waiting: None, ..state.clone() }))
+            let told = state.told.or(entries);
+            Some((Event::Claimed, State { claim: Some(claim), waiting: None, told, ..state.clone() }))
         });
-        let Some(claim) = claimed.await?.and_then(|entry| entry.state.claim.clone()) else { return Ok(None) };
+        let Some(claimed) = claimed.await? else { return Ok(None) };
+        let Some(claim) = &claimed.state.claim else { return Ok(None) };
         let mut seen = seen.clone();
         let stop = async { drop(seen.wait_for(|phase| *phase == Phase::Closed).await) };
-        match self.runner.attempt(job, &claim, stop).await {
-            Attempt::Ended(ended) => self.ended(job, &claim, *ended).await,
-            Attempt::Stopped => self.released(job, &claim).await.map(|()| None),
+        match self.runner.attempt(job, (&claimed.state, claim), stop).await {
+            Attempt::Ended(ended) => self.ended(job, claim, &ended).await,
+            Attempt::Stopped => self.released(job, claim).await.map(|()| None),
             Attempt::Fenced => {
                 tracing::warn!(job = job.config.name, tick = claim.tick, "a run was given up: its claim was over");
                 Ok(None)
@@ -294,10 +297,19 @@ impl Scheduler {
         }
     }
 
+    /// Returns how many entries the ledger had before the first run of a job; `None` where that stands in its journal.
+    async fn entries_before(&self, job: &Job) -> Result<Option<u64>> {
+        if job.journal.newest().await?.is_some_and(|newest| newest.state.told.is_some()) {
+            return Ok(None);
+        }
+        let newest = self.runner.engine.newest_entry().await?;
+        Ok(Some(newest.map_or(0, |newest| newest.number + 1)))
+    }
+
     /// Takes down how an attempt ended, unless another took the tick over meanwhile.
-    async fn ended(&self, job: &Job, claim: &Claim, ended: Result<Published>) -> Result<Option<Settled>> {
+    async fn ended(&self, job: &Job, claim: &Claim, ended: &Ended) -> Result<Option<Settled>> {
         let now = self.clock.now_micros();
-        if let Err(error) = &ended
+        if let Err(error) = &ended.result
             && error.kind().is_transient()
             && claim.attempt <= job.config.retries
         {
@@ -306,11 +318,10 @@ impl Scheduler {
             job.journal.write(now, |state, _| failed_state(state, claim, failed.clone())).await?;
             return Ok(None);
         }
-        let settled = settled_of(job, claim, &ended, now);
-        let findings = ended.map(|published| published.findings).unwrap_or_default();
+        let settled = settled_of(job, claim, ended, now);
         let written = job.journal.write(now, |state, number| {
             state.claim_of(claim.token)?;
-            let state = settle(job, state, &settled, &findings, (number, &self.by, now));
+            let state = settle(job, state, &settled, &ended.findings, (number, &self.by, now));
             Some((Event::Settled(settled.clone()), state))
         });
         let written = written.await?;

@@ -4,8 +4,7 @@ use super::entry::{Cause, Claim, Done, Event, Failed, Outcome, Settled, State, W
 use super::job::Job;
 use super::news::{Findings, letters};
 use super::post::OUTBOX_MAX;
-use super::run::Published;
-use crate::error::Result;
+use super::run::Ended;
 
 /// Ticks that were given up and are kept to be run again: the newest, more than anyone looks through.
 const DEAD_MAX: usize = 100;
@@ -18,11 +17,12 @@ pub(super) fn failed_state(state: &State, claim: &Claim, failed: Failed) -> Opti
 }
 
 /// Returns what is taken down of a tick that came to its end.
-pub(super) fn settled_of(job: &Job, claim: &Claim, ended: &Result<Published>, now: i64) -> Settled {
+pub(super) fn settled_of(job: &Job, claim: &Claim, ended: &Ended, now: i64) -> Settled {
     let Claim { tick, cause, attempt: attempts, started_at, .. } = *claim;
     let (mut metrics, mut months) = (job.views.clone(), job.config.months.to_string());
-    let (mut version, mut restatements) = (None, 0);
-    let (outcome, why) = match ended {
+    // An attempt whose process died, or whose time was over, may have published all the same.
+    let (mut version, mut restatements) = ended.findings.published_for(tick);
+    let (outcome, why) = match &ended.result {
         Err(error) => (Outcome::Dead, Some(error.to_string())),
         Ok(published) => {
             let report = &published.report;
@@ -30,7 +30,9 @@ pub(super) fn settled_of(job: &Job, claim: &Claim, ended: &Result<Published>, no
                 report.broken.iter().map(|law| format!("{} of {} is broken", law.law, law.metric)).collect();
             months.clone_from(&published.months);
             metrics = report.metrics.keys().cloned().collect();
-            (version, restatements) = (report.version, report.restatements);
+            if report.version.is_some() {
+                (version, restatements) = (report.version, report.restatements);
+            }
             match broken.is_empty() {
                 true => (Outcome::Done, None),
                 false => (Outcome::Held, Some(broken.join("; "))),
@@ -68,7 +70,9 @@ pub(super) fn settle(
     }
     findings.note(&mut state);
     if settled.outcome == Outcome::Done {
-        state.done = Some(Done { tick: settled.tick, started_at: settled.started_at });
+        // A tick that is run again looks at the world as it is by then: it is as good as one of that instant.
+        let tick = if settled.cause == Cause::Again { settled.tick.max(settled.started_at) } else { settled.tick };
+        state.done = Some(Done { tick, started_at: settled.started_at });
     }
     state.last = Some(settled.clone());
     state

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use crate::domain::month::Month;
 use crate::domain::names::nearest;
 use crate::engine::Engine;
-use crate::engine::published::entry::BrokenLaw;
+use crate::engine::published::entry::{BrokenLaw, JobTick};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::SCHEMA;
 pub use closing::{close, reopen};
@@ -39,6 +39,8 @@ pub struct Request {
     pub months: Months,
     /// What becomes of months that did not change.
     pub unchanged: Unchanged,
+    /// The tick that it is for, which the entry of the ledger names; `None` where no job asks for it.
+    pub job: Option<JobTick>,
 }
 
 /// Which months are to be published.

@@ -294,7 +294,8 @@ impl<'a> Run<'a> {
         }
         let restatements = restated.cells;
         self.commit_restatements(restated).await?;
-        Ok(Event::Published(Publication { as_of_micros: self.as_of(), metrics, restatements }))
+        let job = self.request.job.clone();
+        Ok(Event::Published(Publication { as_of_micros: self.as_of(), metrics, restatements, job }))
     }
 
     async fn commit(&self, found: &Found, files: Vec<NewFile>) -> Result<u64> {

@@ -199,7 +199,8 @@ async fn a_folder_that_goes_makes_the_server_unready_until_it_is_back() {
     company::lay_out(&project);
     project.text("topline.toml", &format!("{}\n[warehouse]\nlocation = \"warehouse\"\n", company::CONFIGURATION));
     let engine = project.open().await.expect("the project opens");
-    let request = Request { metrics: vec!["nrr".to_owned()], months: Months::Due, unchanged: Unchanged::IsKept };
+    let request =
+        Request { metrics: vec!["nrr".to_owned()], months: Months::Due, unchanged: Unchanged::IsKept, job: None };
     materialize(&engine, &request, &|_| {}).await.expect("it is published");
     let listening = Listening::start().await;
     listening.health.serving(engine);

@@ -53,7 +53,7 @@ pub(in crate::cli) async fn run(
         _ => Months::Due,
     };
     let unchanged = if arguments.full { Unchanged::IsRewritten } else { Unchanged::IsKept };
-    let request = Request { metrics: arguments.metrics.clone(), months, unchanged };
+    let request = Request { metrics: arguments.metrics.clone(), months, unchanged, job: None };
     let bar = bar(terminal, "metrics");
     let report = materialize(engine, &request, &|step| {
         if let Step::Computing(_, place, count) = step {

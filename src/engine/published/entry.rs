@@ -52,6 +52,18 @@ pub struct Publication {
     pub metrics: Vec<PublishedMetric>,
     /// The published numbers that changed.
     pub restatements: u64,
+    /// The tick that it was for; `None` where no job asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobTick>,
+}
+
+/// A tick of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobTick {
+    /// The job.
+    pub job: String,
+    /// The tick, in microseconds since 1970-01-01 UTC.
+    pub tick: i64,
 }
 
 /// What a run published of a metric.

@@ -18,6 +18,7 @@ use chrono::DateTime;
 use topline::domain::clock::Clock;
 use topline::engine::Engine;
 use topline::jobs::{Scheduler, TickRecord};
+use topline::publish::{Months, Request, Unchanged};
 
 use crate::project::{Project, Table, answer, cents, instants, texts};
 
@@ -144,19 +145,35 @@ impl Shop {
     async fn drive_to_claim(&self, round: &mut (impl Future<Output = Option<i64>> + Unpin)) {
         let other = self.scheduler().await;
         let before = claimed_at(&other).await;
-        while claimed_at(&other).await == before {
-            poll_fn(|context| {
-                assert!(Pin::new(&mut *round).poll(context).is_pending(), "the run ended");
-                Poll::Ready(())
-            })
-            .await;
-            tokio::task::yield_now().await;
-        }
+        drive_until(round, async || claimed_at(&other).await != before).await;
+    }
+
+    /// Lets a scheduler publish what is due as an entry of the ledger, and end before it says so in the journal.
+    async fn abandon_after_publishing(&self, scheduler: Scheduler, entry: u64) {
+        let place = self.project.path(&format!("warehouse/_topline/ledger/{entry:020}.json"));
+        drive_until(&mut Box::pin(scheduler.run_due()), async || place.exists()).await;
     }
 
     /// Lets a scheduler claim what is due, and end there.
     async fn abandon(&self, scheduler: Scheduler) {
         self.drive_to_claim(&mut Box::pin(scheduler.run_due())).await;
+    }
+}
+
+/// Returns what somebody asks for who publishes without a job.
+fn request() -> Request {
+    Request { metrics: vec!["paid".to_owned()], months: Months::Due, unchanged: Unchanged::IsKept, job: None }
+}
+
+/// Lets a round of a scheduler go on until something is so, and no further.
+async fn drive_until(round: &mut (impl Future<Output = Option<i64>> + Unpin), is_so: impl AsyncFn() -> bool) {
+    while !is_so().await {
+        poll_fn(|context| {
+            assert!(Pin::new(&mut *round).poll(context).is_pending(), "the run ended");
+            Poll::Ready(())
+        })
+        .await;
+        tokio::task::yield_now().await;
     }
 }
 

@@ -12,7 +12,7 @@ use topline::engine::Engine;
 use topline::jobs::Scheduler;
 use topline::{ErrorKind, Result};
 
-use super::{Shop, rows};
+use super::{Shop, request, rows};
 use crate::company;
 
 const DAILY: &str = "[[jobs]]\nname = \"daily\"\ncron = \"0 2 * * *\"\nmetrics = [\"paid\"]\nretries = 0\nnotify = \
@@ -132,6 +132,49 @@ async fn a_number_that_moved_less_than_the_threshold_is_not_told() {
     shop.pay("p3", "2025-11-21T10:00:00Z", 9_000);
     tick(&scheduler, &shop, "2026-01-03T02:00:00Z").await;
     assert_eq!(hook.told(), ["restated daily"], "it moved by six tenths");
+}
+
+/// A run that dies between the entry of the ledger and that of the journal.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_restated_is_told_although_it_died_before_it_said_so() {
+    let jobs = DAILY.replace("retries = 0", "retries = 1");
+    let (hook, shop) = (Hook::listen().await, Shop::new(&jobs, "2026-01-01T00:00:00Z"));
+    let scheduler = hook.scheduler(&shop).await.expect("it opens");
+    tick(&scheduler, &shop, "2026-01-01T00:00:00Z").await;
+    tick(&scheduler, &shop, "2026-01-01T02:00:00Z").await;
+    // What somebody else publishes is none of the job's.
+    shop.pay("p2", "2025-11-20T10:00:00Z", 1_000);
+    topline::publish::materialize(&shop.engine().await, &request(), &|_| {}).await.expect("it publishes");
+    shop.pay("p3", "2025-11-20T10:00:00Z", 4_000);
+    shop.go_to("2026-01-02T02:00:00Z");
+    shop.abandon_after_publishing(hook.scheduler(&shop).await.expect("it opens"), 2).await;
+    assert!(hook.told().is_empty());
+    tick(&scheduler, &shop, "2026-01-02T02:01:01Z").await;
+    assert_eq!(
+        hook.texts(),
+        ["topline: job daily restated 1 published number, version 2\n\
+          • paid 2025-11-01, paid: 110.00 → 150.00 (36.36 %), late data, as_of"]
+    );
+    let last = scheduler.standings().await.expect("a journal")[0].last.clone().expect("it ran");
+    assert_eq!((last.attempts, last.version, last.restatements), (2, Some(2), 1));
+    tick(&scheduler, &shop, "2026-01-03T02:00:00Z").await;
+    assert!(hook.told().is_empty(), "it is told once");
+}
+
+/// The same, of a tick that is given up since its processes die: the next tick tells.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_tick_restated_that_was_given_up_is_told_by_the_next_one() {
+    let (hook, shop) = (Hook::listen().await, Shop::new(DAILY, "2026-01-01T00:00:00Z"));
+    let scheduler = hook.scheduler(&shop).await.expect("it opens");
+    tick(&scheduler, &shop, "2026-01-01T00:00:00Z").await;
+    tick(&scheduler, &shop, "2026-01-01T02:00:00Z").await;
+    shop.pay("p2", "2025-11-20T10:00:00Z", 5_000);
+    shop.go_to("2026-01-02T02:00:00Z");
+    shop.abandon_after_publishing(hook.scheduler(&shop).await.expect("it opens"), 1).await;
+    tick(&scheduler, &shop, "2026-01-02T02:01:01Z").await;
+    assert_eq!(hook.told(), ["failed daily"]);
+    tick(&scheduler, &shop, "2026-01-03T02:00:00Z").await;
+    assert_eq!(hook.told(), ["restated daily", "recovered daily"]);
 }
 
 /// The receiver is down, then the process that wrote the letter dies: the next one delivers it.

@@ -77,3 +77,24 @@ async fn months_after_the_newest_closed_one_are_open() {
     close("2026-01").await;
     assert_eq!(months().await, ["none"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tick_that_is_run_again_leaves_months_as_fresh_as_they_are() {
+    let jobs = JOBS.replace("deadline", "retries = 0\ndeadline");
+    let shop = Shop::new(&jobs, "2026-01-01T00:00:00Z");
+    let (scheduler, engine) = (shop.scheduler().await, shop.engine().await);
+    topline::jobs::hand_over(&engine);
+    scheduler.run_due().await;
+    shop.project.bytes("billing/payments/p2.parquet", b"PAR1");
+    shop.go_to("2026-01-02T02:00:00Z");
+    scheduler.run_due().await;
+    shop.pay("p2", "2025-12-15T10:00:00Z", 5_000);
+    shop.go_to("2026-01-03T02:00:00Z");
+    scheduler.run_due().await;
+    // The tick of the day before, once the one of that day is done.
+    shop.go_to("2026-01-03T04:00:00Z");
+    let settled = scheduler.run_job("daily", topline::jobs::Asked::Again).await.expect("it runs");
+    assert_eq!(settled.iter().map(|settled| settled.outcome.name()).collect::<Vec<_>>(), ["done"]);
+    let checks = "select checked_at, due_at, is_late from meta.month_checks where job = 'daily'";
+    assert_eq!(rows(&engine, checks).await, ["2026-01-03T04:00:00Z | 2026-01-04T02:00:00Z | false"]);
+}

@@ -2,9 +2,9 @@
 
 use std::sync::mpsc;
 
-use topline::publish::{Months, Request, Step, Unchanged, materialize};
+use topline::publish::{Step, materialize};
 
-use super::{Shop, instant, rows, ticks};
+use super::{Shop, instant, request, rows, ticks};
 
 const DAILY: &str = "[[jobs]]\nname = \"daily\"\ncron = \"0 2 * * *\"\nmetrics = [\"paid\"]\nretries = 2\n";
 
@@ -58,7 +58,6 @@ async fn what_a_zombie_has_under_way_in_the_warehouse_is_refused_or_the_same() {
     let (go_on, waiting) = mpsc::channel::<()>();
     let engine = shop.engine().await;
     let zombie = tokio::task::spawn_blocking(move || {
-        let request = Request { metrics: vec!["paid".to_owned()], months: Months::Due, unchanged: Unchanged::IsKept };
         let waiting = std::sync::Mutex::new(waiting);
         let progress = move |step: Step<'_>| {
             if step == Step::Publishing {
@@ -67,7 +66,7 @@ async fn what_a_zombie_has_under_way_in_the_warehouse_is_refused_or_the_same() {
                 let _ = waiting.lock().expect("no panic").recv();
             }
         };
-        tokio::runtime::Handle::current().block_on(materialize(&engine, &request, &progress))
+        tokio::runtime::Handle::current().block_on(materialize(&engine, &request(), &progress))
     });
     tokio::task::spawn_blocking(move || standing.recv().expect("it comes to its last write")).await.expect("no panic");
     scheduler.run_due().await;
@@ -165,4 +164,44 @@ async fn a_server_that_stops_gives_its_tick_back_at_once() {
     let records = other.history(Some("daily"), usize::MAX).await.expect("a journal");
     let [record] = records.as_slice() else { panic!("{records:?}") };
     assert_eq!((record.state, record.attempts), ("done", 1), "to be stopped is no failure of the tick");
+}
+
+/// A metric that takes longer than the job's deadline.
+const SLOW_SQL: &str = "with recursive numbers as (
+    select 1 as number
+    union all
+    select number + 1 as number from numbers where number < 1000000000
+)
+
+select
+    local_month(paid_at) as month,
+    cast(sum(amount) as decimal(18, 2)) as paid,
+    local_month(paid_at) < local_month(setting('reporting.as_of')) as is_complete
+from billing.payments
+where paid_at < setting('reporting.as_of') and (select count(*) from numbers) > 0
+group by local_month(paid_at)
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_passes_its_deadline_is_ended_and_tried_again_as_any_failure() {
+    let jobs = DAILY.replace("retries = 2", "retries = 1\ndeadline = \"1 s\"");
+    let shop = Shop::new(&jobs, "2026-01-01T00:00:00Z");
+    shop.scheduler().await.run_due().await;
+    let right = std::fs::read_to_string(shop.project.path("models/metrics/paid.sql")).expect("it is there");
+    shop.project.text("models/metrics/paid.sql", SLOW_SQL);
+    let slow = shop.scheduler().await;
+    shop.go_to("2026-01-01T02:00:00Z");
+    let again = slow.run_due().await.expect("it is tried again");
+    assert_eq!(ticks(&slow, "daily").await, ["01-01 02:00 failed"]);
+    shop.set(again);
+    slow.run_due().await;
+    assert_eq!(ticks(&slow, "daily").await, ["01-01 02:00 failed", "01-01 02:00 dead"]);
+    let last = slow.standings().await.expect("a journal")[0].last.clone().expect("it ended");
+    assert_eq!((last.attempts, last.version), (2, None));
+    assert_eq!(last.why.as_deref(), Some("it took longer than 1 second"));
+    assert_eq!(rows(&shop.engine().await, "select count(*) from meta.runs").await, ["0"], "nothing of it is left");
+
+    shop.project.text("models/metrics/paid.sql", &right);
+    let settled = shop.scheduler().await.run_job("daily", topline::jobs::Asked::Again).await.expect("it runs");
+    assert_eq!(settled.iter().map(|settled| settled.outcome.name()).collect::<Vec<_>>(), ["done"]);
 }

@@ -169,6 +169,7 @@ fn due(metrics: &[&str]) -> Request {
         metrics: metrics.iter().map(|name| (*name).to_owned()).collect(),
         months: Months::Due,
         unchanged: Unchanged::IsKept,
+        job: None,
     }
 }
 

@@ -180,7 +180,7 @@ masks = [{ table = "metrics.nrr", column = "nrr", mask = "null" }]
     )
     .await;
     let metrics = vec!["nrr".to_owned(), "nrr_by_segment".to_owned(), "mrr_movements".to_owned()];
-    let request = Request { metrics, months: Months::Due, unchanged: Unchanged::IsKept };
+    let request = Request { metrics, months: Months::Due, unchanged: Unchanged::IsKept, job: None };
     let report = materialize(&firm.engine, &request, &|_| {}).await;
     report.expect("it is published");
     let owner = rows(&firm.engine, "select month, nrr, churn from published.nrr order by month").await;
