@@ -2,16 +2,18 @@
 //!
 //! A letter is written by the same entry as the deed that it tells of, and taken out by an entry after it was delivered.
 //! So a process that dies in between leaves it to the next one, which may deliver it again; it is never lost. Publishing
-//! waits for none of it.
+//! waits for none of it, and no channel for another.
 
+use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
+use futures::future::join_all;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use super::entry::{Event, State};
@@ -25,6 +27,10 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// How long a webhook may take to answer, and a command to end.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long letters of a channel are begun with one after the other: with the answer to the last one, whoever waits for
+/// delivery waits for a minute at most.
+const ROUND: Duration = Duration::from_secs(30);
 
 /// Attempts that may come to nothing before a letter is given up: with their pauses, more than an hour.
 const FAILURES_MAX: u32 = 20;
@@ -142,15 +148,15 @@ impl Scheduler {
     /// # Errors
     /// `Config` with every variable that is not set, or holds no URL where one is expected.
     pub fn require_channels(&self) -> Result<()> {
-        let mut problems = Vec::new();
-        for (name, channel) in self.jobs.iter().flat_map(|job| &job.channels) {
-            let Means::Webhook { url, token } = &channel.means else { continue };
-            let found = [url_of(url).map(|_| ()), token.as_ref().map_or(Ok(()), |token| text_of(token).map(|_| ()))];
-            problems.extend(found.into_iter().filter_map(Result::err).map(|error| format!("[notify.{name}]: {error}")));
-        }
-        problems.sort();
-        problems.dedup();
-        Error::list(ErrorKind::Config, "the channels of jobs cannot be used", problems).map_or(Ok(()), Err)
+        require(self.jobs.iter())
+    }
+
+    /// Checks what the channels of one job take from the environment.
+    ///
+    /// # Errors
+    /// As [`Scheduler::require_channels`], and `NotFound` where there is no such job.
+    pub fn require_channels_of(&self, name: &str) -> Result<()> {
+        require([self.job(name)?].into_iter())
     }
 
     /// Delivers the letters that are due; returns when another is. `None` is not before the next tick.
@@ -158,20 +164,42 @@ impl Scheduler {
     /// What cannot be delivered is put off and logged.
     pub async fn deliver(&self) -> Option<i64> {
         let _turn = self.posting.lock().await;
-        let mut next = None;
-        for job in self.jobs.iter().filter(|job| !job.channels.is_empty()) {
-            match self.deliver_of(job).await {
-                Ok(of_job) => next = next.into_iter().chain(of_job).min(),
-                Err(error) => tracing::warn!(%error, job = job.config.name, "the letters of a job cannot be looked at"),
-            }
-        }
-        next
+        let next = join_all(self.jobs.iter().map(|job| self.deliver_all(job))).await;
+        next.into_iter().flatten().min()
     }
 
-    async fn deliver_of(&self, job: &Job) -> Result<Option<i64>> {
-        let Some(newest) = job.journal.newest().await? else { return Ok(None) };
-        let mut next = None;
+    /// Delivers the letters of one job that are due, as [`Scheduler::deliver`]; takes a minute at most.
+    pub async fn deliver_of(&self, name: &str) {
+        let _turn = self.posting.lock().await;
+        if let Ok(job) = self.job(name) {
+            self.deliver_all(job).await;
+        }
+    }
+
+    async fn deliver_all(&self, job: &Job) -> Option<i64> {
+        if job.channels.is_empty() {
+            return None;
+        }
+        let newest = match job.journal.newest().await {
+            Ok(newest) => newest?,
+            Err(error) => return unlooked(job, &error),
+        };
+        let mut of_channels: BTreeMap<&str, Vec<&Letter>> = BTreeMap::new();
         for letter in &newest.state.outbox {
+            of_channels.entry(&letter.channel).or_default().push(letter);
+        }
+        let rounds = of_channels.into_values().map(async |letters| {
+            self.deliver_in_turn(job, letters).await.unwrap_or_else(|error| unlooked(job, &error))
+        });
+        join_all(rounds).await.into_iter().flatten().min()
+    }
+
+    /// Delivers the letters of a channel, up to the first that cannot be: a receiver that is not there is not waited for
+    /// again and again. Those that were tried least come first, so that one that is refused keeps no other back.
+    async fn deliver_in_turn(&self, job: &Job, mut letters: Vec<&Letter>) -> Result<Option<i64>> {
+        letters.sort_by_key(|letter| letter.failures);
+        let (began, mut next) = (Instant::now(), None);
+        for letter in letters {
             let now = self.clock.now_micros();
             let since = if letter.by == self.by { letter.not_before } else { letter.until.max(letter.not_before) };
             // A clock that was ahead does not keep letters for ever.
@@ -179,13 +207,16 @@ impl Scheduler {
                 next = next.into_iter().chain([since]).min();
                 continue;
             }
+            if began.elapsed() > ROUND {
+                return Ok(Some(now));
+            }
             let own = match letter.by == self.by {
                 true => Some(letter.clone()),
                 false => self.take_over(job, letter).await?,
             };
-            if let Some(own) = own {
-                let left = self.deliver_one(job, &own).await?;
-                next = next.into_iter().chain(left).min();
+            let Some(own) = own else { continue };
+            if let Some(again) = self.deliver_one(job, &own).await? {
+                return Ok(next.into_iter().chain([again]).min());
             }
         }
         Ok(next)
@@ -228,6 +259,24 @@ impl Scheduler {
         job.journal.write(now, |state, _| posted(state, letter, left.clone())).await?;
         Ok(left.map(|left| left.not_before))
     }
+}
+
+/// Checks what the channels of jobs take from the environment.
+fn require<'a>(jobs: impl Iterator<Item = &'a Job>) -> Result<()> {
+    let mut problems = Vec::new();
+    for (name, channel) in jobs.flat_map(|job| &job.channels) {
+        let Means::Webhook { url, token } = &channel.means else { continue };
+        let found = [url_of(url).map(|_| ()), token.as_ref().map_or(Ok(()), |token| text_of(token).map(|_| ()))];
+        problems.extend(found.into_iter().filter_map(Result::err).map(|error| format!("[notify.{name}]: {error}")));
+    }
+    problems.sort();
+    problems.dedup();
+    Error::list(ErrorKind::Config, "the channels of jobs cannot be used", problems).map_or(Ok(()), Err)
+}
+
+fn unlooked(job: &Job, error: &Error) -> Option<i64> {
+    tracing::warn!(%error, job = job.config.name, "the letters of a job cannot be looked at");
+    None
 }
 
 /// Returns the state with another letter, or none, in the place of one, unless another process took it over.

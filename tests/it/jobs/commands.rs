@@ -77,6 +77,29 @@ fn the_exit_code_says_whether_the_job_did_its_work() {
     assert!(text(&watch.stderr).starts_with("error: jobs are watched in a terminal"), "{}", text(&watch.stderr));
 }
 
+/// The channels of another job are none of this one's, and its own are told once the result is printed.
+#[test]
+fn a_job_needs_its_own_channels_alone_and_prints_before_they_are_told() {
+    let jobs = "[[jobs]]\nname = \"loud\"\nmetrics = [\"paid\"]\nnotify = [\"hook\"]\n\n[[jobs]]\nname = \
+                \"quiet\"\nmetrics = [\"paid\"]\n\n[[jobs]]\nname = \"told\"\nmetrics = [\"paid\"]\nnotify = \
+                [\"copy\"]\n\n[notify.hook]\nwebhook_env = \"NO_SUCH_HOOK\"\n\n[notify.copy]\ncommand = [\"cp\", \
+                \"printed.txt\", \"seen.txt\"]\n";
+    let shop = Shop::new(jobs, "2026-01-01T00:00:00Z");
+    let loud = run(&shop, &["jobs", "run", "loud"]);
+    assert_eq!(loud.status.code(), Some(1));
+    assert!(text(&loud.stderr).contains("environment variable \"NO_SUCH_HOOK\" is not set"), "{}", text(&loud.stderr));
+    let quiet = run(&shop, &["jobs", "run", "quiet"]);
+    assert_eq!(quiet.status.code(), Some(0), "{}", text(&quiet.stderr));
+    assert!(text(&quiet.stdout).contains("version 0, 0 numbers restated"), "{}", text(&quiet.stdout));
+
+    shop.pay("p2", "2025-12-15T10:00:00Z", 500_000);
+    let printed = std::fs::File::create(shop.project.path("printed.txt")).expect("a file");
+    let told = command(&shop, &["jobs", "run", "told"]).stdout(printed).stderr(Stdio::null()).status();
+    assert_eq!(told.expect("it runs").code(), Some(1));
+    let seen = std::fs::read_to_string(shop.project.path("seen.txt")).expect("the channel was told");
+    assert!(seen.starts_with("held: "), "{seen}");
+}
+
 /// A server, ended with the test.
 struct Server(Child);
 

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::Value;
+use tokio::sync::watch;
 use topline::domain::clock::Clock;
 use topline::engine::Engine;
 use topline::jobs::Scheduler;
@@ -23,6 +24,8 @@ const DAILY: &str = "[[jobs]]\nname = \"daily\"\ncron = \"0 2 * * *\"\nmetrics =
 struct Hook {
     told: Arc<Mutex<Vec<(Value, String)>>>,
     answer: Arc<Mutex<StatusCode>>,
+    /// How often it was called.
+    calls: Arc<watch::Sender<u32>>,
     url: String,
 }
 
@@ -30,8 +33,10 @@ impl Hook {
     async fn listen() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}/secret-path", listener.local_addr().expect("it is bound"));
-        let hook = Self { told: Arc::default(), answer: Arc::new(Mutex::new(StatusCode::OK)), url };
-        let router = Router::new().route("/secret-path", post(take)).with_state(hook.clone());
+        let hook =
+            Self { told: Arc::default(), answer: Arc::new(Mutex::new(StatusCode::OK)), calls: Arc::default(), url };
+        let router =
+            Router::new().route("/secret-path", post(take)).route("/slow", post(answer_late)).with_state(hook.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         hook
     }
@@ -62,10 +67,17 @@ impl Hook {
 async fn take(State(hook): State<Hook>, headers: HeaderMap, Json(body): Json<Value>) -> StatusCode {
     let token = headers.get("authorization").and_then(|token| token.to_str().ok()).unwrap_or_default();
     let answer = *hook.answer.lock().expect("no panic");
+    hook.calls.send_modify(|calls| *calls += 1);
     if answer.is_success() {
         hook.told.lock().expect("no panic").push((body, token.to_owned()));
     }
     answer
+}
+
+/// Answers once the other route was called.
+async fn answer_late(State(hook): State<Hook>) -> StatusCode {
+    drop(hook.calls.subscribe().wait_for(|calls| *calls > 0).await);
+    StatusCode::OK
 }
 
 fn word<'a>(body: &'a Value, key: &str) -> &'a str {
@@ -202,6 +214,49 @@ async fn a_letter_outlives_its_receiver_s_failures_and_its_writer() {
     assert_eq!(heir.standings().await.expect("a journal")[0].undelivered, 0);
     heir.deliver().await;
     assert!(hook.told().is_empty(), "it is told once");
+}
+
+/// A receiver that is not there is called once for all that waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_wait_behind_the_first_that_cannot_be_delivered_and_all_arrive() {
+    let (hook, shop) = (Hook::listen().await, Shop::new(DAILY, "2026-01-01T00:00:00Z"));
+    let scheduler = hook.scheduler(&shop).await.expect("it opens");
+    scheduler.run_due().await;
+    shop.pay("p2", "2025-12-15T10:00:00Z", 500_000);
+    shop.go_to("2026-01-01T02:00:00Z");
+    scheduler.run_due().await;
+    shop.project.remove("billing/payments/p2.parquet");
+    shop.go_to("2026-01-02T02:00:00Z");
+    scheduler.run_due().await;
+    hook.answer(StatusCode::SERVICE_UNAVAILABLE);
+    for calls in 1..=3 {
+        let next = scheduler.deliver().await.expect("it is tried again");
+        assert_eq!(*hook.calls.borrow(), calls);
+        assert_eq!(scheduler.standings().await.expect("a journal")[0].undelivered, 2);
+        shop.set(next);
+    }
+    hook.answer(StatusCode::OK);
+    while let Some(next) = scheduler.deliver().await {
+        shop.set(next);
+    }
+    let mut told = hook.told();
+    told.sort();
+    assert_eq!(told, ["held daily", "recovered daily"]);
+}
+
+/// One receiver answers once the other has its letter: if it were waited for first, it would not answer in time.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_channel_waits_for_another() {
+    let jobs = DAILY.replace("[\"hook\"]", "[\"a_slow_one\", \"hook\"]");
+    let hook = Hook::listen().await;
+    let slow = format!("\n[notify.a_slow_one]\nwebhook = \"{}\"\n", hook.url.replace("secret-path", "slow"));
+    let shop = Shop::new(&format!("{jobs}{slow}"), "2026-01-01T00:00:00Z");
+    let scheduler = hook.scheduler(&shop).await.expect("it opens");
+    scheduler.run_due().await;
+    shop.pay("p2", "2025-12-15T10:00:00Z", 500_000);
+    tick(&scheduler, &shop, "2026-01-01T02:00:00Z").await;
+    assert_eq!(hook.told(), ["held daily"]);
+    assert_eq!(scheduler.standings().await.expect("a journal")[0].undelivered, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,18 +66,13 @@ async fn run_one(
     format: ListFormat,
     terminal: &Terminal,
 ) -> Result<Ending, Stop> {
-    scheduler.require_channels()?;
+    scheduler.require_channels_of(name)?;
     let spinner = Spinner::start(terminal, "looking what is owed");
-    let running = async {
-        let settled = scheduler.run_job(name, asked).await;
-        // What cannot be delivered now is left to the next process that runs jobs.
-        scheduler.deliver().await;
-        settled
-    };
+    let running = scheduler.run_job(name, asked);
     tokio::pin!(running);
     let settled = loop {
         tokio::select! {
-            settled = &mut running => break settled?,
+            settled = &mut running => break settled,
             () = tokio::time::sleep(LOOK) => {
                 let (done, all) = scheduler.progress().get();
                 if all > 0 {
@@ -87,11 +82,28 @@ async fn run_one(
         }
     };
     drop(spinner);
+    let ending = match settled {
+        Ok(settled) => told(scheduler, name, &settled, format, terminal).await,
+        Err(error) => Err(error.into()),
+    };
+    // What cannot be delivered now is left to the next process that runs the job.
+    scheduler.deliver_of(name).await;
+    ending
+}
+
+/// Prints what became of the ticks of a job.
+async fn told(
+    scheduler: &Scheduler,
+    name: &str,
+    settled: &[Settled],
+    format: ListFormat,
+    terminal: &Terminal,
+) -> Result<Ending, Stop> {
     let text = match format {
         ListFormat::Table => {
             let standings = scheduler.standings().await?;
             let next = standings.iter().find(|standing| standing.job == name).and_then(|standing| standing.next);
-            text::settled(&settled, next, terminal)
+            text::settled(settled, next, terminal)
         }
         ListFormat::Json => document(&settled.iter().map(run_of).collect::<Vec<_>>())?,
     };
