@@ -6,6 +6,7 @@
 //! queries as for lists and errors. `rules` checks what is configured, `sight` answers what a role sees, `seen` makes the
 //! upper catalog, `roles` keeps the engines of roles and reads changed files again. Start at [`Engine::as_user`].
 
+mod apart;
 mod published;
 pub mod report;
 mod roles;

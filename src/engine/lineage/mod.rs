@@ -328,6 +328,6 @@ impl Walk {
 }
 
 /// Returns the table that a name with a schema stands for; a name without one may be a common table expression's.
-fn known_id(name: &TableReference) -> Option<TableId> {
+pub(super) fn known_id(name: &TableReference) -> Option<TableId> {
     Some(TableId { schema: name.schema()?.to_owned(), name: name.table().to_owned() })
 }

@@ -4,6 +4,7 @@ mod commands;
 mod configuration;
 mod hidden;
 mod leaks;
+mod published;
 mod same;
 mod serving;
 
@@ -26,14 +27,26 @@ const SECRETS: [&str; 3] = ["xylophone", "xylo.example", "987654"];
 impl Firm {
     /// Returns a firm with these roles in its configuration.
     async fn with(roles: &str) -> Self {
+        Self::with_metrics(roles, &[]).await
+    }
+
+    /// Returns a firm with metrics of its own too: their names, SQL, and what tells rows of a month apart.
+    async fn with_metrics(roles: &str, metrics: &[(&str, &str, &str)]) -> Self {
         let project = Project::new();
+        for (name, sql, key) in metrics {
+            project.text(&format!("models/metrics/{name}.sql"), sql);
+            let sidecar = format!("description = \"x\"\nkey = [\"month\", \"{key}\"]\nperiod = \"month\"\n");
+            project.text(&format!("models/metrics/{name}.toml"), &sidecar);
+        }
+        let models = if metrics.is_empty() { "" } else { "[models]\nlocation = \"models\"\n" };
+        let roles = format!("{models}{roles}");
         company::lay_out(&project);
         let accounts = company::accounts()
             .with("name", texts(["Acme", "Xylophone", "Cog"]))
             .with("domain", texts(["acme.example", "xylo.example", "cog.example"]))
             .with("employee_count", integers([12, 987_654, 7]));
         project.parquet("crm/accounts.parquet", &accounts);
-        project.text("topline.toml", &configuration(roles));
+        project.text("topline.toml", &configuration(&roles));
         let engine = project.open().await.expect("the project opens");
         Self { project, engine }
     }

@@ -11,9 +11,8 @@ use tonic::Code;
 use tonic::transport::Channel;
 use topline::auth::users::Users;
 use topline::domain::clock::Clock;
-use topline::publish::{Months, Request, Unchanged, materialize};
 
-use super::{Firm, configuration, heard, rows, seen_with};
+use super::{Firm, configuration};
 use crate::server::Server;
 
 const ROLES: &str = r#"
@@ -155,69 +154,4 @@ async fn lists_of_the_protocol_have_what_the_user_sees() {
     let (code, text) = refusal(asked(&mut bob, "select 1").await);
     assert_eq!(code, Code::NotFound, "{text}");
     place.server.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn published_months_are_for_those_whose_rows_can_be_told_apart() {
-    let firm = Firm::with(
-        r#"
-[roles.all]
-read = ["metrics", "published", "meta"]
-hide = ["metrics.nrr.grr"]
-
-[roles.history]
-read = ["metrics", "published", "meta"]
-
-[roles.segment]
-read = ["*"]
-filters = [{ table = "crm.accounts", where = "segment = user_attribute('segment')" }]
-
-[roles.late]
-read = ["metrics", "published"]
-filters = [{ table = "metrics.nrr", where = "month >= date '2026-03-01'" }]
-masks = [{ table = "metrics.nrr", column = "nrr", mask = "null" }]
-"#,
-    )
-    .await;
-    let metrics = vec!["nrr".to_owned(), "nrr_by_segment".to_owned(), "mrr_movements".to_owned()];
-    let request = Request { metrics, months: Months::Due, unchanged: Unchanged::IsKept, job: None };
-    let report = materialize(&firm.engine, &request, &|_| {}).await;
-    report.expect("it is published");
-    let owner = rows(&firm.engine, "select month, nrr, churn from published.nrr order by month").await;
-    assert!(owner.len() > 1, "{owner:?}");
-    let all = firm.seen_by("all").await;
-    assert_eq!(rows(&all, "select month, nrr, churn from published.nrr order by month").await, owner);
-    assert!(heard(&all, "select grr from published.nrr").await.starts_with("error: column \"grr\" does not exist"));
-    assert!(heard(&all, "select * from meta.restatements").await.starts_with("error: "));
-    let history = firm.seen_by("history").await;
-    for table in ["runs", "restatements", "published_months"] {
-        assert!(
-            heard(&history, &format!("select * from meta.{table}")).await.starts_with(|letter| letter != 'e'),
-            "{table}"
-        );
-    }
-    let late = firm.seen_by("late").await;
-    let expected = rows(
-        &firm.engine,
-        "select month, null, churn from published.nrr where month >= date '2026-03-01' order by month",
-    )
-    .await;
-    assert_eq!(rows(&late, "select month, nrr, churn from published.nrr order by month").await, expected);
-    let at = "select month, nrr, churn from as_of_version('nrr', 0) order by month";
-    assert_eq!(rows(&late, at).await, expected);
-    let smb = seen_with(&firm.engine, "segment", &[("segment", "smb")]).await;
-    let listed = "select table_name from information_schema.tables where table_schema = 'published' order by 1";
-    for sql in [
-        "select * from published.nrr",
-        "select * from as_of_version('nrr', 0)",
-        "select * from published.mrr_movements",
-        "select * from meta.runs",
-    ] {
-        assert!(heard(&smb, sql).await.starts_with("error: "), "{sql}");
-    }
-    assert_eq!(rows(&smb, listed).await, ["nrr_by_segment"]);
-    let by_segment = "select month, segment, nrr from published.nrr_by_segment where segment = 'smb' order by month";
-    let of_smb = rows(&firm.engine, by_segment).await;
-    assert!(!of_smb.is_empty());
-    assert_eq!(rows(&smb, "select month, segment, nrr from published.nrr_by_segment order by month").await, of_smb);
 }
