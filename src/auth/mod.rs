@@ -35,12 +35,13 @@ pub struct Caller {
     name: Arc<str>,
     role: Option<Arc<str>>,
     attributes: Arc<BTreeMap<String, String>>,
+    is_anyone: bool,
 }
 
 impl Caller {
     /// Returns the caller of a name that was proven.
     pub(crate) fn named(name: &str) -> Self {
-        Self { name: name.into(), role: None, attributes: Arc::default() }
+        Self { name: name.into(), role: None, attributes: Arc::default(), is_anyone: false }
     }
 
     /// Returns the caller with a role and attributes, which are proven as the name is.
@@ -55,7 +56,12 @@ impl Caller {
 
     /// Returns the caller of a server that asks nobody who they are.
     pub fn anonymous() -> Self {
-        Self::named(ANONYMOUS)
+        Self { is_anyone: true, ..Self::named(ANONYMOUS) }
+    }
+
+    /// Returns whether this is everyone, where nobody has to log in; a user who proved a name is not, whatever it is.
+    pub fn is_anyone(&self) -> bool {
+        self.is_anyone
     }
 
     /// Returns the name.

@@ -25,7 +25,7 @@ use super::handed::Audience;
 use super::published::TABLES;
 use super::state::Shared;
 use super::{Engine, Statement};
-use crate::auth::{ANONYMOUS, Caller};
+use crate::auth::Caller;
 use crate::catalog::TableId;
 #[cfg(any(test, fuzzing))]
 use crate::config::RoleConfig;
@@ -61,7 +61,7 @@ impl Engine {
         let whole = self.shared.whole();
         let (shared, is_admin) = match self.roles()?.current(whole).await {
             // Where nobody logs in, whoever reaches the server is whoever runs it.
-            None => (Arc::clone(whole), caller.name() == ANONYMOUS),
+            None => (Arc::clone(whole), caller.is_anyone()),
             Some(generation) => {
                 let sight = generation.sight(caller)?;
                 (generation.state(whole, sight), sight.is_admin())

@@ -74,6 +74,12 @@ async fn who_has_no_role_has_the_default_one_or_none() {
     let engine = firm.engine.as_user(&bob(None)).await.expect("there are no roles");
     assert_eq!(engine.schemas(), firm.engine.schemas());
     assert_eq!(rows(&engine, "select current_user").await, ["bob"]);
+    // Whoever issues tokens may name a user as everyone is named where nobody logs in.
+    let named = Caller::granted("anonymous", None, BTreeMap::new());
+    for (caller, is_admin) in [(bob(None), false), (named, false), (Caller::anonymous(), true)] {
+        let engine = firm.engine.as_user(&caller).await.expect("there are no roles");
+        assert_eq!(engine.user().is_admin, is_admin, "{caller:?}");
+    }
 }
 
 #[tokio::test]
