@@ -16,6 +16,7 @@ use datafusion::sql::sqlparser::ast::{self, VisitMut, VisitorMut};
 
 use super::faults;
 use crate::error::{Error, ErrorKind, Result};
+use crate::lake::check_room_of;
 
 /// Returns the statement with each `?` numbered in the order of the text, as `$1`, `$2` and so on.
 pub(super) fn with_numbered_parameters(statement: Statement) -> Statement {
@@ -101,6 +102,7 @@ pub(super) fn bind(expected: &[FieldRef], rows: &RecordBatch) -> Result<RecordBa
             format!("the query has {} parameters, but {} are bound", expected.len(), rows.num_columns()),
         ));
     }
+    check_room_of(rows.columns().iter().zip(expected.iter().map(|field| field.data_type())))?;
     let columns: Vec<ArrayRef> =
         expected.iter().zip(rows.columns()).map(|(field, column)| converted(column, field.data_type())).collect();
     let fields = expected.iter().zip(&columns);

@@ -1,13 +1,14 @@
 //! What clients upload, checked before it is decoded: the decoder takes lengths at their word, and memory that cannot be had
 //! ends the process.
 
+use std::collections::HashMap;
 use std::io::{Read, copy, sink};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use arrow::datatypes::SchemaRef;
-use arrow::ipc::{CompressionType, MessageHeader, RecordBatch as BatchHeader, root_as_message};
+use arrow::ipc::{CompressionType, RecordBatch as BatchHeader, root_as_message};
 use arrow::record_batch::RecordBatch;
 use arrow_flight::FlightData;
 use arrow_flight::decode::FlightRecordBatchStream;
@@ -21,6 +22,9 @@ const DECOMPRESSED_BYTES_MAX: u64 = super::MESSAGE_BYTES_IN_MAX as u64;
 
 /// The most rows or elements of a column of a message: those of types without content take no bytes of it.
 const ELEMENTS_MAX: i64 = 1 << 24;
+
+/// The most bytes of all dictionaries of an upload: four messages. They stay in memory until others come in their place.
+const DICTIONARY_BYTES_MAX: u64 = 4 * DECOMPRESSED_BYTES_MAX;
 
 /// The bytes before a compressed buffer that say how long it is without compression.
 const PREFIX_BYTES: usize = 8;
@@ -39,7 +43,9 @@ impl Upload {
     pub(super) fn new(messages: impl Stream<Item = Result<FlightData, FlightError>> + Send + 'static) -> Self {
         // A descriptor can come alone, in a message that is none of the format.
         let with_content = messages.try_filter(|message| std::future::ready(!message.data_header.is_empty()));
-        let checked = with_content.map(|message| message.and_then(|message| check(&message).map(|()| message)));
+        let mut dictionaries = Dictionaries { bytes: HashMap::new(), bytes_max: DICTIONARY_BYTES_MAX };
+        let checked = with_content
+            .map(move |message| message.and_then(|message| check(&message, &mut dictionaries).map(|()| message)));
         Self { batches: FlightRecordBatchStream::new_from_flight_data(checked), is_broken: bool::default() }
     }
 
@@ -65,6 +71,29 @@ impl Stream for Upload {
     }
 }
 
+/// The dictionaries that the decoder has.
+struct Dictionaries {
+    /// The bytes of each, by its number.
+    bytes: HashMap<i64, u64>,
+    bytes_max: u64,
+}
+
+impl Dictionaries {
+    /// Notes a dictionary that came, in the place of the one before or behind it.
+    fn note(&mut self, number: i64, bytes: u64, is_more: bool) -> Result<(), FlightError> {
+        let own = self.bytes.entry(number).or_default();
+        *own = if is_more { own.saturating_add(bytes) } else { bytes };
+        let all = self.bytes.values().fold(0_u64, |all, bytes| all.saturating_add(*bytes));
+        if all <= self.bytes_max {
+            return Ok(());
+        }
+        let message = format!("the dictionaries of the upload have more than {} MiB", self.bytes_max >> 20);
+        let error =
+            Error::new(ErrorKind::Limit, message).with_hint("send plain columns, or fewer values in a dictionary");
+        Err(FlightError::ExternalError(Box::new(error)))
+    }
+}
+
 fn malformed(why: &str) -> FlightError {
     FlightError::DecodeError(format!("a message of the upload is malformed: {why}"))
 }
@@ -80,17 +109,22 @@ pub(super) fn unreadable(message: &str, cause: FlightError) -> Error {
 }
 
 /// Checks that a message has what its header says, and is not too long without compression.
-fn check(message: &FlightData) -> Result<(), FlightError> {
+fn check(message: &FlightData, dictionaries: &mut Dictionaries) -> Result<(), FlightError> {
     let header = root_as_message(&message.data_header).map_err(|_| malformed("its header cannot be read"))?;
-    let batch = match header.header_type() {
-        MessageHeader::RecordBatch => header.header_as_record_batch(),
-        MessageHeader::DictionaryBatch => header.header_as_dictionary_batch().and_then(|batch| batch.data()),
-        _ => None,
-    };
-    batch.map_or(Ok(()), |batch| check_batch(&batch, &message.data_body))
+    if let Some(batch) = header.header_as_record_batch() {
+        check_batch(&batch, &message.data_body)?;
+    }
+    if let Some(dictionary) = header.header_as_dictionary_batch()
+        && let Some(batch) = dictionary.data()
+    {
+        let bytes = check_batch(&batch, &message.data_body)?;
+        dictionaries.note(dictionary.id(), bytes, dictionary.isDelta())?;
+    }
+    Ok(())
 }
 
-fn check_batch(batch: &BatchHeader<'_>, body: &[u8]) -> Result<(), FlightError> {
+/// Returns the bytes that a batch takes in memory.
+fn check_batch(batch: &BatchHeader<'_>, body: &[u8]) -> Result<u64, FlightError> {
     let lengths = batch.nodes().into_iter().flatten().map(|node| node.length());
     for length in lengths.chain([batch.length()]) {
         if !(0..=ELEMENTS_MAX).contains(&length) {
@@ -110,7 +144,7 @@ fn check_batch(batch: &BatchHeader<'_>, body: &[u8]) -> Result<(), FlightError> 
             return Err(too_large(format!("{} MiB without compression", DECOMPRESSED_BYTES_MAX >> 20)));
         }
     }
-    Ok(())
+    Ok(decompressed.max(body.len() as u64))
 }
 
 /// Returns the bytes of a buffer without compression.
@@ -141,9 +175,10 @@ fn too_large(what: String) -> FlightError {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Int64Array, StringArray};
+    use arrow::array::{DictionaryArray, Int64Array, StringArray};
+    use arrow::datatypes::Int32Type;
     use arrow::ipc::writer::IpcWriteOptions;
-    use arrow_flight::encode::FlightDataEncoderBuilder;
+    use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
 
     use super::*;
 
@@ -199,6 +234,29 @@ mod tests {
                 assert_eq!(error.kind(), ErrorKind::Argument, "{codec:?} {length}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn dictionaries_that_stay_have_an_end() {
+        let words: DictionaryArray<Int32Type> =
+            (0..1_000).map(|row| format!("word {row}")).collect::<Vec<_>>().iter().map(String::as_str).collect();
+        let rows = RecordBatch::try_from_iter([("a", Arc::new(words.clone()) as _), ("b", Arc::new(words) as _)]);
+        let rows = futures::stream::iter([Ok(rows.expect("two columns"))]);
+        let messages = FlightDataEncoderBuilder::new().with_dictionary_handling(DictionaryHandling::Resend).build(rows);
+        let messages: Vec<FlightData> = messages.try_collect().await.expect("they can be encoded");
+        let of_each: Vec<_> = messages.iter().filter(|message| message.data_body.len() > 8_000).cloned().collect();
+        assert_eq!(of_each.len(), 2 + 1, "a dictionary for each column, and the rows");
+        let bytes_max = of_each[0].data_body.len() as u64 * 3 / 2;
+        let mut held = Dictionaries { bytes: HashMap::new(), bytes_max };
+        for _ in 0..3 {
+            check(&of_each[0], &mut held).expect("it comes in the place of the one before");
+        }
+        let both = check(&of_each[1], &mut held).map_err(|cause| unreadable("it cannot be read", cause));
+        assert_eq!(both.expect_err("they are too many").kind(), ErrorKind::Limit);
+        held = Dictionaries { bytes: HashMap::new(), bytes_max };
+        held.note(0, bytes_max / 2, false).expect("there is room");
+        held.note(0, bytes_max / 2, true).expect("there is room");
+        held.note(0, bytes_max / 2, true).expect_err("there is none");
     }
 
     #[tokio::test]

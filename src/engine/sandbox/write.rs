@@ -16,7 +16,7 @@ use crate::domain::names::nearest;
 use crate::engine::TableKind;
 use crate::engine::state::Shared;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{Change, Columns, Commit, NewFile, Removal, Table, TableVersion, WriteId, converted};
+use crate::lake::{Change, Columns, Commit, NewFile, Removal, Table, TableVersion, WriteId, check_room, converted};
 
 /// The longest that a write may take: files that are older and belong to no version were left behind by one that died.
 pub(super) const WRITE_SECONDS_MAX: u64 = 3600;
@@ -145,7 +145,9 @@ impl Writing {
         let mut writer = table.writer(columns, Vec::new());
         let schema = Arc::clone(writer.schema());
         while let Some(batch) = rows.next().await {
-            writer.write(&converted(&batch?, &schema)?).await?;
+            let batch = batch?;
+            check_room(&batch, &schema)?;
+            writer.write(&converted(&batch, &schema)?).await?;
             self.sandbox().require_room(&self.name, written.exists, writer.bytes())?;
         }
         let (files, count) = writer.finish().await?;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::task::Poll;
 
-use arrow::array::{ArrayRef, AsArray, DictionaryArray, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{
+    ArrayRef, AsArray, DictionaryArray, Int64Array, RecordBatch, StringArray, StringViewArray, UInt32Array,
+};
 use arrow::datatypes::{Int32Type, Int64Type};
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use arrow_flight::sql::{CommandStatementIngest, TableDefinitionOptions, TableExistsOption, TableNotExistOption};
@@ -196,6 +198,12 @@ async fn uploads_make_extend_and_replace() {
     assert_eq!(rows(&engine, "select * from sandbox.t order by word").await, ["x | 4294967295", "y | 0"]);
     assert_eq!(load(upload("empty", Create, Fail), vec![numbers(0..0)]).await.expect("free"), 0);
     assert_eq!(one(&engine, "select count(*) from sandbox.empty").await, "0");
+    // A megabyte that many rows name: the batch is small, and its values are not.
+    let name = u128::from(1_u32 << 20) | u128::from(u32::from_le_bytes(*b"xxxx")) << 32;
+    let names = StringViewArray::new(vec![name; 300].into(), vec!["x".repeat(1 << 20).into_bytes().into()], None);
+    let named = RecordBatch::try_from_iter([("word", Arc::new(names) as ArrayRef)]).expect("a column");
+    let refused = load(upload("t", Create, Append), vec![named]).await.expect_err("they are too large");
+    assert!(refused.to_string().contains("take more than 256 MiB"), "{refused}");
     let elsewhere = CommandStatementIngest { schema: Some("metrics".to_owned()), ..upload("t", Create, Fail) };
     let refused = load(elsewhere, vec![numbers(0..1)]).await.expect_err("outside");
     assert!(refused.to_string().contains("read-only outside schema"), "{refused}");
