@@ -21,7 +21,7 @@ use clap::error::ErrorKind as UsageFault;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::config::{Config, Environment};
-use crate::engine::STACK_BYTES;
+use crate::engine::{STACK_BYTES, limit_of_panic};
 use crate::error::{Error, ErrorKind, Result};
 use arguments::{Arguments, Command};
 use signals::Signals;
@@ -78,9 +78,11 @@ fn start(arguments: Arguments, environment: &Environment, terminal: &Terminal) -
 }
 
 fn bug(cause: tokio::task::JoinError) -> Error {
-    Error::new(ErrorKind::Internal, "the command failed inside topline")
-        .with_hint("this is a fault of topline: report it with the command that was run")
-        .with_source(cause)
+    let of_topline = || {
+        Error::new(ErrorKind::Internal, "the command failed inside topline")
+            .with_hint("this is a fault of topline: report it with the command that was run")
+    };
+    limit_of_panic(&cause.to_string()).unwrap_or_else(of_topline).with_source(cause)
 }
 
 fn runtime(threads: usize) -> Result<Runtime> {

@@ -25,13 +25,15 @@ pub(super) fn of_query(fault: DataFusionError) -> Error {
     if is_of_disk(&text) {
         return of_resources(&text).with_source(fault);
     }
+    if matches!(fault.find_root(), Fault::ExecutionJoin(_))
+        && let Some(error) = limit_of_panic(&text)
+    {
+        return error.with_source(fault);
+    }
     match fault.find_root() {
         Fault::ResourcesExhausted(_) => of_resources(&text).with_source(fault),
-        // What the engine does with a join that has no more memory: it begins a part anew, which it cannot.
-        Fault::ExecutionJoin(_) if text.contains("partition not used yet") => {
-            Error::new(ErrorKind::Limit, "the query needs more memory than it may use")
-                .with_hint("ask for fewer rows or columns, or raise [limits] memory")
-                .with_source(fault)
+        Fault::ArrowError(cause, _) if matches!(cause.as_ref(), ArrowError::OffsetOverflowError(_)) => {
+            too_long().with_source(fault)
         }
         Fault::SchemaError(schema, _) => of_schema(schema),
         Fault::Plan(_) => of_plan(&text),
@@ -64,6 +66,22 @@ fn of_resources(text: &str) -> Error {
         ("the query needs more memory than it may use", "memory")
     };
     Error::new(ErrorKind::Limit, what).with_hint(format!("ask for fewer rows or columns, or raise [limits] {limit}"))
+}
+
+/// Returns the limit that a panic's text tells of: how the engine ends where it has no other way to say so.
+pub fn limit_of_panic(text: &str) -> Option<Error> {
+    // What the engine does with a join that has no more memory: it begins a part anew, which it cannot.
+    if text.contains("partition not used yet") {
+        return Some(of_resources(text));
+    }
+    let is_too_long = text.contains("offset overflow") || text.contains("capacity overflow");
+    is_too_long.then(too_long)
+}
+
+/// Returns the error of a column whose bytes or elements 32 bits do not count.
+fn too_long() -> Error {
+    Error::new(ErrorKind::Limit, "a text or list column of one batch of rows is larger than 2 GiB")
+        .with_hint("shorten the texts with left, or ask for what is needed of them before rows are joined")
 }
 
 fn is_of_disk(text: &str) -> bool {

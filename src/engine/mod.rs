@@ -68,6 +68,7 @@ use access::Roles;
 pub use access::report::{Access, TableAccess};
 pub use admission::Lane;
 pub use bounds::STACK_BYTES;
+pub use faults::limit_of_panic;
 pub use parts::Part;
 pub use references::Reference;
 pub use result::{QueryStream, RunStatistics};

@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::engine::{Lane, Run, STACK_BYTES};
+use crate::engine::{Lane, Run, STACK_BYTES, limit_of_panic};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Messages that wait for a slow client: one that is sent and one that is ready, so that neither side idles.
@@ -173,13 +173,8 @@ impl Drop for Workers {
 }
 
 fn panicked(cause: JoinError) -> Error {
-    // What the engine does with a join that has no more memory: it begins a part anew, which it cannot.
-    if cause.to_string().contains("partition not used yet") {
-        return Error::new(ErrorKind::Limit, "the query needs more memory than it may use")
-            .with_hint("ask for fewer rows or columns, or raise [limits] memory")
-            .with_source(cause);
-    }
-    Error::new(ErrorKind::Internal, "the query failed inside topline").with_source(cause)
+    let error = limit_of_panic(&cause.to_string());
+    error.unwrap_or_else(|| Error::new(ErrorKind::Internal, "the query failed inside topline")).with_source(cause)
 }
 
 fn stopped() -> Error {
@@ -200,6 +195,10 @@ mod tests {
         let workers = Workers::start(1, Haste::Patient).expect("a thread");
         let failed: Result<()> = workers.run(async { panic!("a test's panic") }).await;
         assert_eq!(failed.expect_err("it panicked").kind(), ErrorKind::Internal);
+        let failed: Result<()> = workers.run(async { panic!("byte array offset overflow") }).await;
+        let error = failed.expect_err("it panicked");
+        assert_eq!(error.kind(), ErrorKind::Limit);
+        assert_eq!(error.message(), "a text or list column of one batch of rows is larger than 2 GiB");
         assert_eq!(workers.run(async { Ok(7) }).await.ok(), Some(7));
     }
 
