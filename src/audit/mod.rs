@@ -1,8 +1,10 @@
 //! The audit log: who logged in, what was refused, written and decided, a line of JSON each, in a file that only grows.
 //!
 //! Several processes write one file: each line is one write at its end. A file that is full is put aside under a number,
-//! and the oldest of those goes. Start at [`AuditLog::open`].
+//! and the oldest of those goes. Refusals have a file of their own: whoever is refused, which nobody can be kept from being,
+//! pushes out no line of what was done. Start at [`AuditLog::open`].
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -51,7 +53,15 @@ impl Act {
     fn is_administrative(self) -> bool {
         !matches!(self, Self::Login | Self::LoginRefused | Self::Refused | Self::Written)
     }
+
+    /// Returns whether nothing was done.
+    fn is_refusal(self) -> bool {
+        matches!(self, Self::LoginRefused | Self::Refused)
+    }
 }
+
+/// The longest object and outcome of a refusal, in bytes: its beginning says which it is, and its text is the caller's.
+const REFUSAL_BYTES_MAX: usize = 200;
 
 /// An entry of the log.
 #[derive(Debug, Clone, Serialize)]
@@ -73,7 +83,7 @@ struct Line<'entry> {
     at: String,
     process: u32,
     #[serde(flatten)]
-    entry: &'entry AuditEntry<'entry>,
+    entry: AuditEntry<'entry>,
 }
 
 /// The log; without a file it takes nothing down.
@@ -81,7 +91,8 @@ struct Line<'entry> {
 pub struct AuditLog {
     config: Option<AuditConfig>,
     clock: Clock,
-    open: Mutex<Option<File>>,
+    done: Mutex<Option<File>>,
+    refused: Mutex<Option<File>>,
 }
 
 impl AuditLog {
@@ -90,8 +101,14 @@ impl AuditLog {
     /// # Errors
     /// `Config` where it cannot be opened.
     pub fn open(config: Option<&AuditConfig>, clock: Clock) -> Result<Self> {
-        let open = config.map(|config| opened(&config.path).map_err(|cause| cannot(config, cause))).transpose()?;
-        Ok(Self { config: config.cloned(), clock, open: Mutex::new(open) })
+        let mut files = [None, None];
+        if let Some(config) = config {
+            for (file, path) in files.iter_mut().zip([config.path.clone(), of_refusals(&config.path)]) {
+                *file = Some(opened(&path).map_err(|cause| cannot(&path, cause))?);
+            }
+        }
+        let [done, refused] = files.map(Mutex::new);
+        Ok(Self { config: config.cloned(), clock, done, refused })
     }
 
     /// Takes an entry down. One that cannot be is an error where the configuration says that the act must not go on then,
@@ -122,12 +139,18 @@ impl AuditLog {
     fn write(&self, config: &AuditConfig, entry: &AuditEntry<'_>) -> io::Result<()> {
         let at = DateTime::from_timestamp_micros(self.clock.now_micros()).unwrap_or_default();
         let at = at.to_rfc3339_opts(SecondsFormat::Micros, USE_Z);
-        let mut line = serde_json::to_vec(&Line { at, process: std::process::id(), entry })?;
+        let (path, open) = match entry.act.is_refusal() {
+            true => (Cow::Owned(of_refusals(&config.path)), &self.refused),
+            false => (Cow::Borrowed(&config.path), &self.done),
+        };
+        let (object, outcome) = (begin(entry, entry.object), begin(entry, entry.outcome));
+        let shown = AuditEntry { object: &object, outcome: &outcome, ..*entry };
+        let mut line = serde_json::to_vec(&Line { at, process: std::process::id(), entry: shown })?;
         line.push(b'\n');
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
         // Another process may have put it aside, or a person may have moved it.
-        if open.as_ref().is_none_or(|file| !is_at(file, &config.path)) {
-            *open = Some(opened(&config.path)?);
+        if open.as_ref().is_none_or(|file| !is_at(file, &path)) {
+            *open = Some(opened(&path)?);
         }
         let Some(file) = open.as_mut() else { return Ok(()) };
         file.write_all(&line)?;
@@ -136,7 +159,7 @@ impl AuditLog {
         }
         if file.metadata()?.len() >= config.max_bytes {
             *open = None;
-            put_aside(&config.path, config.keep)?;
+            put_aside(&path, config.keep)?;
         }
         Ok(())
     }
@@ -145,8 +168,27 @@ impl AuditLog {
 /// Instants are written with Z.
 const USE_Z: bool = true;
 
-fn cannot(config: &AuditConfig, cause: io::Error) -> Error {
-    Error::new(ErrorKind::Config, format!("audit log \"{}\" cannot be opened: {cause}", config.path.display()))
+/// Returns the text of an entry as it is written down.
+fn begin<'text>(entry: &AuditEntry<'_>, text: &'text str) -> Cow<'text, str> {
+    if !entry.act.is_refusal() || text.len() <= REFUSAL_BYTES_MAX {
+        return text.into();
+    }
+    format!("{}...", &text[..text.floor_char_boundary(REFUSAL_BYTES_MAX)]).into()
+}
+
+/// Returns the file of refusals.
+fn of_refusals(path: &Path) -> PathBuf {
+    with_ending(path, ".refused")
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+fn cannot(path: &Path, cause: io::Error) -> Error {
+    Error::new(ErrorKind::Config, format!("audit log \"{}\" cannot be opened: {cause}", path.display()))
         .with_hint("name another file with [audit] path, in a folder that the server may write")
 }
 
@@ -172,11 +214,7 @@ fn is_at(_file: &File, path: &Path) -> bool {
 
 /// Gives a full file the number 1, those before it the next, and removes the one behind the last that is kept.
 fn put_aside(path: &Path, keep: u32) -> io::Result<()> {
-    let numbered = |number: u32| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{number}"));
-        PathBuf::from(name)
-    };
+    let numbered = |number: u32| with_ending(path, &format!(".{number}"));
     for number in (0..keep).rev() {
         let from = if number == 0 { path.to_owned() } else { numbered(number) };
         match std::fs::rename(from, numbered(number + 1)) {
@@ -235,6 +273,28 @@ mod tests {
         };
         assert_eq!((object("audit.log.1"), object("audit.log.2")), ("3".into(), "2".into()));
         assert!(!folder.path().join("audit.log.3").exists() && !config.path.exists());
+    }
+
+    #[test]
+    fn refusals_push_out_nothing_that_was_done() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = config(folder.path(), 1 << 10, true);
+        let log = AuditLog::open(Some(&config), Clock::Fixed(0)).expect("it opens");
+        log.record(&entry("2026-09")).expect("it is written");
+        let long = "ä".repeat(4_000);
+        for act in [Act::Refused, Act::LoginRefused] {
+            for _ in 0..100 {
+                let refusal = AuditEntry { act, user: None, address: None, object: &long, outcome: &long };
+                log.record(&refusal).expect("it is written");
+            }
+        }
+        let text = std::fs::read_to_string(&config.path).expect("it is there");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let refused = std::fs::read_to_string(folder.path().join("audit.log.refused.2")).expect("it was put aside");
+        let line: serde_json::Value = serde_json::from_str(refused.lines().next().expect("a line")).expect("JSON");
+        assert_eq!(line["outcome"], format!("{}...", "ä".repeat(REFUSAL_BYTES_MAX / 2)));
+        let files = std::fs::read_dir(folder.path()).expect("a folder").count();
+        assert!((3..=4).contains(&files), "what is kept of each has an end: {files}");
     }
 
     #[test]
