@@ -31,6 +31,9 @@ const REMEMBERED_MAX: usize = 1_000;
 /// Bytes of a text that are remembered: enough to know a query by.
 const SQL_BYTES_MAX: usize = 4_000;
 
+/// Bytes of a text in the log: enough to find the query among others.
+const SQL_BYTES_IN_LOG_MAX: usize = 200;
+
 /// Who asks for a query, and how.
 #[derive(Debug, Clone)]
 pub struct Origin {
@@ -187,6 +190,9 @@ impl Runs {
         span.note("topline.query_id", list::id_text(origin.id));
         span.note("user.name", &**user);
         span.note_sql(&origin.sql);
+        // Of a process that was ended in the middle of a query, the last lines say which ran.
+        let beginning = &origin.sql[..origin.sql.floor_char_boundary(SQL_BYTES_IN_LOG_MAX)];
+        tracing::info!(query_id = list::id_text(origin.id), user = %user, sql = ?beginning, "a query begins");
         let mut sql = origin.sql;
         sql.truncate(sql.floor_char_boundary(SQL_BYTES_MAX));
         let facts = Facts {
