@@ -16,6 +16,7 @@ use super::scanned::Scanning;
 use super::wire_types::to_wire;
 use crate::error::{Error, ErrorKind, Result};
 pub(super) use crate::functions::stop::deadline_error;
+use crate::lake::check_room_of;
 
 /// What a query gave so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub struct QueryStream {
     schema: SchemaRef,
     /// `None` while they are about to be made in another way: its memory is free by then.
     making: Option<Making>,
+    /// What is left of rows whose values do not fit into memory all at once.
+    rest: Option<RecordBatch>,
     /// Ends with the reason for which the query is ended.
     over: BoxFuture<'static, Error>,
     /// Makes the rows in another way, which takes less memory.
@@ -64,8 +67,8 @@ impl QueryStream {
         run: Option<Arc<Run>>,
     ) -> Self {
         let statistics = RunStatistics::default();
-        let (otherwise, is_done) = (None, false);
-        Self { schema, making: Some(making), over, otherwise, extent, statistics, run, is_done }
+        let (rest, otherwise, is_done) = (None, None, false);
+        Self { schema, making: Some(making), rest, over, otherwise, extent, statistics, run, is_done }
     }
 
     /// Returns the rows with another way to make them, for where the first one needs too much memory.
@@ -91,8 +94,26 @@ impl QueryStream {
         self.try_collect().await
     }
 
-    fn take_in(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let batch = to_wire(batch, &self.schema)?;
+    /// Returns the first of some rows, as many as fit into memory once each has values of its own: the engine's rows share
+    /// theirs, a long text of a join for example.
+    fn first_of(&mut self, batch: RecordBatch) -> Result<RecordBatch> {
+        let rows = batch.num_rows();
+        let mut first = batch.clone();
+        loop {
+            let kinds = self.schema.fields().iter().map(|field| field.data_type());
+            match check_room_of(first.columns().iter().zip(kinds)) {
+                Ok(()) => break,
+                Err(error) if first.num_rows() <= 1 => return Err(error),
+                Err(_) => first = first.slice(0, first.num_rows() / 2),
+            }
+        }
+        let count = first.num_rows();
+        self.rest = (count < rows).then(|| batch.slice(count, rows - count));
+        Ok(first)
+    }
+
+    fn take_in(&mut self, batch: RecordBatch) -> Result<RecordBatch> {
+        let batch = to_wire(&self.first_of(batch)?, &self.schema)?;
         let (rows, bytes) = (batch.num_rows() as u64, batch.get_array_memory_size() as u64);
         self.statistics.rows += rows;
         self.statistics.bytes += bytes;
@@ -112,6 +133,9 @@ impl QueryStream {
 
     /// Returns the next rows as they are made, before limits are looked at.
     fn poll_made(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+        if let Some(rest) = self.rest.take() {
+            return Poll::Ready(Some(self.take_in(rest)));
+        }
         loop {
             let Some(making) = self.making.as_mut() else {
                 let Some(otherwise) = self.otherwise.as_mut() else { return Poll::Ready(None) };
@@ -133,7 +157,7 @@ impl QueryStream {
                     }
                     Poll::Ready(Some(Err(faults::of_query(fault))))
                 }
-                Some(Ok(batch)) => Poll::Ready(Some(self.take_in(&batch))),
+                Some(Ok(batch)) => Poll::Ready(Some(self.take_in(batch))),
                 None => Poll::Ready(None),
             };
         }

@@ -51,7 +51,7 @@ pub fn check_room_of<'columns>(columns: impl Iterator<Item = (&'columns ArrayRef
 
 fn too_large() -> Error {
     let message = format!("the values of a batch of rows take more than {} MiB", CONVERTED_BYTES_MAX >> 20);
-    Error::new(ErrorKind::Limit, message).with_hint("write shorter values, or send fewer rows at a time")
+    Error::new(ErrorKind::Limit, message).with_hint("take fewer rows at a time, or shorter values")
 }
 
 /// The bytes that are left.

@@ -221,3 +221,19 @@ async fn users_see_and_end_their_own_queries_and_leave_places_to_others() {
     let wrong = ann.query("kill 7").await.expect_err("no quotes");
     assert_eq!(wrong.message(), "kill takes the id of a query in quotes");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_many_rows_share_goes_out_in_batches_that_memory_holds() {
+    let session = engine(|limits| limits).await.session();
+    // A view is 16 bytes of each row, and what it names a megabyte.
+    let sql = "with named as (select arrow_cast(repeat('x', 1000000), 'Utf8View') as name)
+               select named.name, length(named.name) as letters from named cross join generate_series(1, 300)";
+    let mut rows = session.query(sql).await.expect("it begins");
+    let mut counts = Vec::new();
+    while let Some(batch) = rows.try_next().await.expect("it goes on") {
+        assert!(batch.get_array_memory_size() <= 257 << 20, "{} rows", batch.num_rows());
+        counts.push(batch.num_rows());
+    }
+    assert_eq!(counts.iter().sum::<usize>(), 300, "{counts:?}");
+    assert!(counts.len() > 1, "{counts:?}");
+}
