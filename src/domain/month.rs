@@ -4,16 +4,21 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{Datelike, NaiveDate};
+use serde::{Deserialize, Serialize};
 
 use super::calendar::{add_months, date_of, day_of, month_of};
 
 /// A month of the reporting time zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Month {
     first_day: i32,
 }
 
 impl Month {
+    /// The first month that has a date: January of the year 1.
+    pub const FIRST: Self = Self { first_day: -719_162 };
+
     /// Returns the month that a day is in.
     pub fn of_day(day: i32) -> Self {
         Self { first_day: month_of(day) }
@@ -42,6 +47,20 @@ impl Month {
     /// Returns the month in words: `October 2026`.
     pub fn words(self) -> String {
         date_of(self.first_day).format("%B %Y").to_string()
+    }
+}
+
+impl TryFrom<String> for Month {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Month> for String {
+    fn from(month: Month) -> Self {
+        month.to_string()
     }
 }
 
@@ -78,6 +97,8 @@ mod tests {
         assert_eq!(month.words(), "February 2026");
         assert_eq!(month.sql(), "date '2026-02-01'");
         assert_eq!(month.plus(-2).to_string(), "2025-12");
+        assert_eq!(Month::FIRST.to_string(), "0001-01");
+        assert_eq!("0001-01".parse(), Ok(Month::FIRST));
         for wrong in ["2026-13", "2026-1", "26-10", "2026-10-01", "october", "", "+026-10"] {
             assert!(wrong.parse::<Month>().is_err(), "{wrong}");
         }

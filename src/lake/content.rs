@@ -146,7 +146,9 @@ impl Content {
         let there: BTreeSet<String> = before.map(|before| before.paths().collect()).unwrap_or_default();
         let wanted: BTreeSet<&str> = self.parts.iter().map(|part| part.0.path.as_str()).collect();
         let added = self.parts.iter().filter(|part| !there.contains(&part.0.path));
-        let is_same = before.is_some_and(|before| before.schema == readable(&self.columns.schema));
+        let is_same = before.is_some_and(|before| {
+            before.schema == readable(&self.columns.schema) && before.partitioned_by == self.columns.partitioned_by
+        });
         Change {
             write: self.write.clone(),
             operation: self.operation,

@@ -41,6 +41,8 @@ pub struct TableVersion {
     pub version: u64,
     /// The columns as plans read them.
     pub schema: SchemaRef,
+    /// The names of the columns by which its files are divided.
+    pub partitioned_by: Vec<String>,
     /// The table's properties.
     pub properties: BTreeMap<String, String>,
     /// The bytes of its files.
@@ -176,8 +178,9 @@ impl Table {
         files.sort_by(|a, b| a.label.cmp(&b.label));
         let version = delta.version().unwrap_or_default();
         let schema = readable(&state.snapshot().arrow_schema());
+        let partitioned_by = state.metadata().partition_columns().to_vec();
         let protocol = serde_json::to_string(state.protocol()).unwrap_or_default();
-        Ok(Arc::new(TableVersion { version, schema, properties, bytes, files, protocol, delta }))
+        Ok(Arc::new(TableVersion { version, schema, partitioned_by, properties, bytes, files, protocol, delta }))
     }
 
     /// Adds a version behind `before`; `None` is a new table.

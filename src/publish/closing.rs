@@ -22,7 +22,7 @@ pub async fn close(engine: &Engine, month: Month, reason: &str, by: &str) -> Res
                 "select at, decided_by, reason from meta.runs where kind = 'closed' tells by whom and why",
             ));
         }
-        if !state.tables.values().any(|table| table.months.contains_key(&name)) {
+        if !state.tables.values().any(|table| table.is_published(&name)) {
             return Err(Error::new(ErrorKind::Argument, format!("nothing of month {month} is published"))
                 .with_hint(format!("topline materialize --month {month} publishes it")));
         }

@@ -65,6 +65,13 @@ impl Target<'_> {
         if scope.is_nothing() {
             return Ok(());
         }
+        // A query of all months comes upon a row without one by itself.
+        if matches!(scope, Scope::Ranges(_))
+            && let Some(sql) = self.view.sql_without_month()
+            && session.all_rows(&sql).await?.try_next().await?.is_some_and(|rows| rows.num_rows() > 0)
+        {
+            return Err(without_month(self.view));
+        }
         self.write(session.all_rows(&self.view.sql(scope, current)).await?, done).await
     }
 
@@ -107,12 +114,8 @@ impl Target<'_> {
 /// `Model` where a row has no month.
 pub(super) fn by_month(view: &View, rows: &RecordBatch) -> Result<Vec<(String, RecordBatch)>> {
     let Some(column) = view.month_column() else { return Ok(vec![(WHOLE.to_owned(), rows.clone())]) };
-    let without = || {
-        Error::new(ErrorKind::Model, format!("view \"metrics.{}\" has a row without a month", view.metric))
-            .with_hint("its period must not be NULL where it is published")
-    };
     let days = rows.column_by_name(column).and_then(|days| days.as_primitive_opt::<Date32Type>());
-    let days = days.filter(|days| days.null_count() == 0).ok_or_else(without)?;
+    let days = days.filter(|days| days.null_count() == 0).ok_or_else(|| without_month(view))?;
     let mut parts = Vec::new();
     let mut from = 0;
     while from < days.len() {
@@ -122,6 +125,11 @@ pub(super) fn by_month(view: &View, rows: &RecordBatch) -> Result<Vec<(String, R
         from += count;
     }
     Ok(parts)
+}
+
+fn without_month(view: &View) -> Error {
+    Error::new(ErrorKind::Model, format!("view \"metrics.{}\" has a row without a month", view.metric))
+        .with_hint("its period must not be NULL where it is published")
 }
 
 /// A month of which there may be more rows.

@@ -9,6 +9,7 @@
 mod closing;
 mod compute;
 mod digest;
+mod fitting;
 mod outcome;
 mod restating;
 mod reuse;

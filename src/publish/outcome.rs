@@ -7,18 +7,20 @@ use arrow::datatypes::{Schema, SchemaRef};
 use serde::Serialize;
 
 use super::compute::{Computed, Target};
+use super::digest::Digest;
+use super::fitting::{Division, has_columns, require_closed_months_fit, require_none_stays};
 use super::restating::{Cause, Restated, Restating};
 use super::run::Run;
 use super::{Months, Unchanged};
+use crate::domain::month::Month;
 use crate::engine::Session;
 use crate::engine::published::PUBLISHED;
 use crate::engine::published::basis::Observation;
-use crate::engine::published::entry::{MonthState, TableState, WHOLE};
-use crate::engine::published::scope::Scope;
-use crate::engine::published::view::View;
+use crate::engine::published::entry::{Basis, MonthState, TableState, WHOLE};
+use crate::engine::published::scope::{Scope, merged, without};
+use crate::engine::published::view::{View, month_of};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{NewFile, Part, Table, TableVersion};
-use crate::sources::table::widens;
+use crate::lake::{NewFile, Part, Table};
 
 /// What became of a month of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,6 +39,9 @@ pub enum Outcome {
     /// Not all of its periods have ended.
     Incomplete,
 }
+
+/// Months with what they were computed of.
+type StateOfMonths = BTreeMap<String, (MonthState, Basis)>;
 
 /// A metric that is to be computed.
 pub(super) struct Looked {
@@ -64,6 +69,10 @@ pub(super) struct Found {
     pub old_schema: SchemaRef,
     /// Whether its table gets other columns, or is made.
     pub has_new_columns: bool,
+    /// What its table is divided by, held against what it was.
+    division: Division,
+    /// The months that were computed, with those of earlier runs.
+    looked: Vec<(Month, Month)>,
     /// Whether all months that are due were computed.
     pub is_whole: bool,
 }
@@ -72,8 +81,8 @@ impl Found {
     /// Computes a metric in a session, and holds its months against those that are published.
     ///
     /// # Errors
-    /// What the query gives, `Storage` where the warehouse cannot be read or written, `Argument` where the months that are
-    /// asked for cannot be published.
+    /// What the query gives, `Storage` where the warehouse cannot be read or written, `Model` where published months that
+    /// stay do not fit its columns.
     pub(super) async fn of(
         run: &mut Run<'_>,
         session: &Session,
@@ -87,19 +96,15 @@ impl Found {
             Some(before) => Some(table.at(before.version).await?.ok_or_else(|| gone(&view, before.version))?),
         };
         let has_new_columns = version.as_ref().is_none_or(|version| !has_columns(version, &view));
-        if has_new_columns && before.is_some() && run.request.months != Months::Due {
-            return Err(Error::new(ErrorKind::Argument, format!("the columns of metric \"{}\" changed", view.metric))
-                .with_hint("publish it once without --month, --from and --to, so that all its months have them"));
-        }
+        let division = version.as_ref().map_or(Division::AsBefore, |version| Division::since(version, &view));
         if has_new_columns && let (Some(before), Some(version)) = (&before, &version) {
-            require_closed_months_fit(run, &view, before, &version.schema)?;
+            require_closed_months_fit(run, (&view, &table), before, version).await?;
         }
         let unchanged = if has_new_columns { Unchanged::IsRewritten } else { run.request.unchanged };
         let target = Target { view: &view, table: &table, known: before.as_ref(), run_id: &run.run_id, unchanged };
-        let scope = match has_new_columns && before.is_some() {
-            true => Scope::All("its columns changed".to_owned()),
-            false => scope,
-        };
+        // Months that were not asked for need the new columns, too.
+        let is_remade = has_new_columns && before.is_some();
+        let scope = if is_remade { Scope::All("its columns changed".to_owned()) } else { scope };
         let mut done = Vec::new();
         let written = target.compute(session, (&scope, run.current), &mut done).await;
         let files = done.iter().flat_map(|month| month.files.iter().cloned()).collect();
@@ -109,8 +114,8 @@ impl Found {
             version.as_ref().map_or_else(|| Arc::new(Schema::empty()), |version| Arc::clone(&version.schema));
         let parts = version.as_ref().map(|version| version.parts()).transpose()?.unwrap_or_default();
         let computed = done.into_iter().map(|month| (month.month.clone(), month)).collect();
-        let is_whole = run.request.months == Months::Due || !view.has_months();
-        let (outcomes, kept) = (BTreeMap::new(), Vec::new());
+        let is_whole = run.request.months == Months::Due || !view.has_months() || is_remade;
+        let (outcomes, kept, looked) = (BTreeMap::new(), Vec::new(), Vec::new());
         let mut found = Self {
             view,
             table,
@@ -122,15 +127,22 @@ impl Found {
             kept,
             old_schema,
             has_new_columns,
+            division,
+            looked,
             is_whole,
         };
         found.judge(run, restated, &parts).await?;
-        found.kept = parts.into_iter().filter(|part| !found.is_replaced(&found.view.month_of(part))).collect();
+        found.kept = parts.into_iter().filter(|part| !found.is_replaced(&month_of(part))).collect();
+        require_none_stays(division, &found.view, &found.kept)?;
+        found.looked = found.looked_at(run.current);
         Ok(found)
     }
 
     /// Settles what becomes of each month that was asked for.
     async fn judge(&mut self, run: &Run<'_>, restated: &mut Restated, parts: &[Part]) -> Result<()> {
+        if self.division == Division::WholeAndMonths {
+            return self.judge_as_one(run, restated, parts).await;
+        }
         let published = self.before.iter().flat_map(|before| before.months.keys().cloned());
         let months: BTreeSet<String> =
             published.filter(|month| self.scope.has(month)).chain(self.computed.keys().cloned()).collect();
@@ -141,8 +153,24 @@ impl Found {
         Ok(())
     }
 
+    /// Settles what becomes of a table of which all rows get other months: it is compared as one.
+    async fn judge_as_one(&mut self, run: &Run<'_>, restated: &mut Restated, parts: &[Part]) -> Result<()> {
+        let mut new: Vec<Part> = Vec::new();
+        for computed in self.computed.values() {
+            let outcome = if computed.is_complete { Outcome::New } else { Outcome::Incomplete };
+            new.extend(computed.files.iter().cloned().map(Part::from));
+            self.outcomes.insert(computed.month.clone(), outcome);
+        }
+        let published: Vec<String> = self.before.iter().flat_map(|before| before.months.keys().cloned()).collect();
+        let rows = self.compare(run, restated, WHOLE, (parts, &new)).await?;
+        let outcome = if rows > 0 { Outcome::Restated } else { Outcome::Rewritten };
+        let has_ended = |month: &String| month == WHOLE || *month < run.current.to_string();
+        self.outcomes.extend(published.into_iter().filter(has_ended).map(|month| (month, outcome)));
+        Ok(())
+    }
+
     async fn outcome(&self, run: &Run<'_>, restated: &mut Restated, month: &str, parts: &[Part]) -> Result<Outcome> {
-        let known = self.before.as_ref().and_then(|before| before.months.get(month)).cloned();
+        let known = self.before.as_ref().and_then(|before| before.months.get(month));
         let computed = self.computed.get(month);
         // A month that has not ended at this instant was published at a later one, and stays.
         if month != WHOLE && month >= run.current.to_string().as_str() {
@@ -151,19 +179,24 @@ impl Found {
         if computed.is_some_and(|computed| !computed.is_complete) {
             return Ok(if known.is_some() { Outcome::Unchanged } else { Outcome::Incomplete });
         }
-        let Some(known) = known else { return Ok(Outcome::New) };
-        let is_same = computed.is_some_and(|computed| computed.digest == known.digest && computed.rows == known.rows);
-        let same = if computed.is_some() && self.is_rewriting(run) { Outcome::Rewritten } else { Outcome::Unchanged };
+        if !self.before.as_ref().is_some_and(|before| before.is_published(month)) {
+            return Ok(Outcome::New);
+        }
+        let is_closed = run.state.closed.contains_key(month);
+        let is_same = match (known, computed) {
+            (Some(known), Some(computed)) => computed.digest == known.digest && computed.rows == known.rows,
+            (Some(known), None) => known.rows == 0,
+            (None, _) => computed.is_none(),
+        };
+        // The files of a closed month stay, whatever is asked for.
+        let is_rewritten = computed.is_some() && !is_closed && self.is_rewriting(run);
+        let same = if is_rewritten { Outcome::Rewritten } else { Outcome::Unchanged };
         if is_same {
             return Ok(same);
         }
-        let old = parts_of(parts, &self.view, month);
         let new: Vec<Part> =
             computed.iter().flat_map(|computed| computed.files.iter().cloned().map(Part::from)).collect();
-        let is_closed = run.state.closed.contains_key(month);
-        let cause = self.cause(run, month).await?;
-        let restating = Restating { view: &self.view, table: &self.table, old_schema: &self.old_schema, cause };
-        let rows = restating.compare(run, restated, month, (&old, &new)).await?;
+        let rows = self.compare(run, restated, month, (&parts_of(parts, month), &new)).await?;
         Ok(match (rows, is_closed) {
             (0, _) => same,
             (rows, true) => Outcome::Pending(rows),
@@ -175,9 +208,32 @@ impl Found {
         self.has_new_columns || run.request.unchanged == Unchanged::IsRewritten
     }
 
-    async fn cause(&self, run: &Run<'_>, month: &str) -> Result<Cause> {
-        let before = self.before.as_ref().and_then(|before| before.basis(month));
-        Cause::of(run.engine.warehouse(), before, &self.observation).await
+    /// Returns how many rows of a month changed, and takes down which.
+    async fn compare(
+        &self,
+        run: &Run<'_>,
+        restated: &mut Restated,
+        month: &str,
+        files: (&[Part], &[Part]),
+    ) -> Result<u64> {
+        let before = self.before.as_ref().and_then(|before| before.basis(month).or_else(|| before.last_basis()));
+        let cause = Cause::of(run.engine.warehouse(), before, &self.observation).await?;
+        let restating = Restating { view: &self.view, table: &self.table, old_schema: &self.old_schema, cause };
+        restating.compare(run, restated, month, files).await
+    }
+
+    /// Returns the months that were computed and are whole, with those of earlier runs.
+    fn looked_at(&self, current: Month) -> Vec<(Month, Month)> {
+        if !self.view.has_months() {
+            return Vec::new();
+        }
+        let mut looked = self.before.as_ref().map(TableState::looked).unwrap_or_default();
+        match &self.scope {
+            Scope::All(_) => looked.push((Month::FIRST, current.plus(-1))),
+            Scope::Ranges(ranges) => looked.extend(ranges),
+        }
+        let open = self.months(|outcome| outcome == Outcome::Incomplete);
+        without(merged(looked), open.iter().filter_map(|month| month.parse().ok()))
     }
 
     fn is_replaced(&self, month: &str) -> bool {
@@ -226,80 +282,65 @@ impl Found {
     /// Returns the state of the table at a version, visible from an entry on.
     pub(super) async fn state(&self, session: &Session, version: u64, entry: u64) -> Result<TableState> {
         let now = &self.observation.basis;
-        let mut months = BTreeMap::new();
-        if let Some(before) = &self.before {
-            for (month, state) in &before.months {
-                let basis = before.basis(month);
-                // Nothing that changed touches a month that was right and is not computed.
-                let is_right = self.is_whole && !self.scope.has(month) && basis == before.covered.as_ref();
-                let basis = basis.filter(|_| !is_right).unwrap_or(now).clone();
-                months.insert(month.clone(), (state.clone(), basis));
-            }
-        }
+        let mut months = self.months_before();
         for (month, outcome) in &self.outcomes {
             match (outcome, self.computed.get(month)) {
-                (Outcome::Restated, None) => {
+                (Outcome::Restated | Outcome::Rewritten, None) => {
                     months.remove(month);
                 }
                 (Outcome::New | Outcome::Restated | Outcome::Rewritten, Some(computed)) => {
                     let (digest, rows) = (computed.digest.clone(), computed.rows);
                     months.insert(month.clone(), (MonthState { digest, rows, basis: 0, entry }, now.clone()));
                 }
-                (Outcome::Unchanged, Some(computed)) if computed.is_complete => {
-                    if let Some((_, basis)) = months.get_mut(month) {
+                (Outcome::Unchanged, computed) if computed.is_none_or(|computed| computed.is_complete) => {
+                    let known = months.get_mut(month);
+                    if let Some((_, basis)) = known.filter(|(state, _)| computed.is_some() || state.rows == 0) {
                         *basis = now.clone();
                     }
                 }
-                (Outcome::Pending(_), _) if self.has_new_columns => {
-                    let parts = parts_of(&self.kept, &self.view, month);
-                    let digest = super::verification::digest(session, &self.view, &self.table, &parts).await?;
-                    if let Some((state, _)) = months.get_mut(month) {
-                        state.digest = digest.text(&self.view.schema);
-                    }
+                // What stays without rows is a month of its own from now on, computed of what it was.
+                (Outcome::Pending(_), _) => {
+                    let digest = Digest::default().text(&self.view.schema);
+                    let basis = self.before.as_ref().and_then(TableState::last_basis).unwrap_or(now);
+                    let empty = MonthState { digest, rows: 0, basis: 0, entry };
+                    months.entry(month.clone()).or_insert_with(|| (empty, basis.clone()));
                 }
                 _ => {}
             }
+        }
+        if self.has_new_columns {
+            self.digest_again(session, &mut months).await?;
         }
         let covered = if self.is_whole {
             Some(now.clone())
         } else {
             self.before.as_ref().and_then(|before| before.covered.clone())
         };
-        Ok(TableState::of(version, covered, months))
+        Ok(TableState::of(version, covered, months, self.looked.clone()))
     }
-}
 
-/// Returns whether a version has the columns that the view has now.
-fn has_columns(version: &Arc<TableVersion>, view: &View) -> bool {
-    let columns = view.table_columns().schema;
-    let names = |schema: &arrow::datatypes::Schema| -> Vec<(String, String)> {
-        let plain = |kind: &arrow::datatypes::DataType| kind.to_string().replace("Utf8View", "Utf8");
-        schema.fields().iter().map(|field| (field.name().clone(), plain(field.data_type()))).collect()
-    };
-    names(&version.schema) == names(&columns)
-}
-
-/// Refuses columns in which the rows of closed months cannot be read, which stay as they are.
-fn require_closed_months_fit(run: &Run<'_>, view: &View, before: &TableState, old: &Schema) -> Result<()> {
-    let Some(month) = before.months.keys().find(|month| run.state.closed.contains_key(*month)) else { return Ok(()) };
-    let new = view.table_columns().schema;
-    let mut problems = Vec::new();
-    for field in new.fields() {
-        let (name, kind) = (field.name(), field.data_type());
-        match old.field_with_name(name) {
-            Ok(known) if !widens(known.data_type(), kind) => {
-                problems.push(format!("column \"{name}\" was {} and is {kind}", known.data_type()));
-            }
-            Err(_) if Some(name.as_str()) == view.month_column() => {
-                problems.push(format!("its rows had no column \"{name}\" by which they are divided"));
-            }
-            _ => {}
+    /// Returns the months as they were, with what they were computed of.
+    fn months_before(&self) -> StateOfMonths {
+        let mut months = BTreeMap::new();
+        let Some(before) = &self.before else { return months };
+        for (month, state) in &before.months {
+            let Some(basis) = before.basis(month) else { continue };
+            // Nothing that changed touches a month that was right and is not computed.
+            let is_right = self.is_whole && !self.scope.has(month) && Some(basis) == before.covered.as_ref();
+            let basis = if is_right { &self.observation.basis } else { basis };
+            months.insert(month.clone(), (state.clone(), basis.clone()));
         }
+        months
     }
-    let summary = format!("metric \"{}\" cannot be published: month {month} is closed, and does not fit", view.metric);
-    match Error::list(ErrorKind::Model, &summary, problems) {
-        Some(error) => Err(error.with_hint("give the column another name, or reopen the closed months first")),
-        None => Ok(()),
+
+    /// Takes down what months that stay add up to in new columns.
+    async fn digest_again(&self, session: &Session, months: &mut StateOfMonths) -> Result<()> {
+        for (month, (state, _)) in months.iter_mut().filter(|(month, _)| !self.is_replaced(month)) {
+            let parts = parts_of(&self.kept, month);
+            let digest = super::verification::digest(session, &self.view, &self.table, &parts).await?;
+            state.digest = digest.text(&self.view.schema);
+        }
+        Ok(())
     }
 }
 
@@ -309,6 +350,6 @@ fn gone(view: &View, version: u64) -> Error {
 }
 
 /// Returns the files of a month of a table.
-pub(super) fn parts_of(parts: &[Part], view: &View, month: &str) -> Vec<Part> {
-    parts.iter().filter(|part| view.month_of(part) == month).cloned().collect()
+pub(super) fn parts_of(parts: &[Part], month: &str) -> Vec<Part> {
+    parts.iter().filter(|part| month_of(part) == month).cloned().collect()
 }

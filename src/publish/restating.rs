@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Float64Array, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use super::run::Run;
@@ -87,8 +87,8 @@ impl Restating<'_> {
         month: &str,
         (old, new): (&[Part], &[Part]),
     ) -> Result<u64> {
-        let mut changes = self.changes(run, old, new).await?;
         let is_closed = run.state.closed.contains_key(month);
+        let mut changes = self.changes(run, is_closed, (old, new)).await?;
         let (mut rows, mut held) = (0, Vec::new());
         while let Some(found) = changes.next().await? {
             rows += 1;
@@ -108,25 +108,30 @@ impl Restating<'_> {
         Ok(rows)
     }
 
-    async fn changes(&self, run: &Run<'_>, old: &[Part], new: &[Part]) -> Result<Changes> {
-        let is_common = |name: &String| self.old_schema.field_with_name(name).is_ok();
+    /// Holds files against each other in the columns that both have; what a closed month lacks, it would get.
+    async fn changes(&self, run: &Run<'_>, is_closed: bool, (old, new): (&[Part], &[Part])) -> Result<Changes> {
+        let is_common = |name: &String| is_closed || self.old_schema.field_with_name(name).is_ok();
         let columns: Vec<String> = self.view.columns().into_iter().filter(is_common).collect();
         // Rows of two keys are told apart by all that they have.
         let key = if self.view.key.iter().all(is_common) { self.view.key.clone() } else { columns.clone() };
-        let schema = self.view.table_columns().schema;
-        let before = self.table.reader_of(&self.schema_of_old(&schema), old)?;
-        let before = run.session.rows_in_order(before, &columns, &key).await?;
-        let after = run.session.rows_in_order(self.table.reader_of(&schema, new)?, &columns, &key).await?;
+        let [of_old, of_new] = self.schemas(&self.view.table_columns().schema);
+        let before = run.session.rows_in_order(self.table.reader_of(&of_old, old)?, &columns, &key).await?;
+        let after = run.session.rows_in_order(self.table.reader_of(&of_new, new)?, &columns, &key).await?;
         Changes::start(before, after, key.len()).await
     }
 
-    /// Returns the columns in which published rows are read: a number as the number that it is now, others as they were.
-    fn schema_of_old(&self, new: &SchemaRef) -> SchemaRef {
+    /// Returns the columns in which published rows and new ones are read: numbers in a type that holds both, others as
+    /// they are.
+    fn schemas(&self, new: &SchemaRef) -> [SchemaRef; 2] {
         let fields = new.fields().iter().map(|field| match self.old_schema.field_with_name(field.name()) {
-            Ok(old) if !(old.data_type().is_numeric() && field.data_type().is_numeric()) => old.clone(),
-            _ => field.as_ref().clone(),
+            Ok(old) => match type_of_both(old.data_type(), field.data_type()) {
+                Some(kind) => [old.clone().with_data_type(kind.clone()), field.as_ref().clone().with_data_type(kind)],
+                None => [old.clone(), field.as_ref().clone()],
+            },
+            Err(_) => [field.as_ref().clone(), field.as_ref().clone()],
         });
-        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+        let (of_old, of_new): (Vec<_>, Vec<_>) = fields.map(|[old, new]| (old, new)).unzip();
+        [of_old, of_new].map(|fields| Arc::new(Schema::new(fields)))
     }
 
     async fn write(&self, run: &Run<'_>, restated: &mut Restated, month: &str, cells: &[Cell]) -> Result<()> {
@@ -166,9 +171,48 @@ impl Restating<'_> {
     }
 }
 
+/// Returns the type in which numbers of two types are the same where their values are; `None` where there is none.
+fn type_of_both(old: &DataType, new: &DataType) -> Option<DataType> {
+    if old == new || !old.is_numeric() || !new.is_numeric() {
+        return None;
+    }
+    if old.is_floating() || new.is_floating() {
+        return Some(DataType::Float64);
+    }
+    // Digits before and after the point.
+    let digits = |kind: &DataType| match kind {
+        DataType::Int8 => Some((3, 0)),
+        DataType::Int16 => Some((5, 0)),
+        DataType::Int32 => Some((10, 0)),
+        DataType::Int64 => Some((19, 0)),
+        DataType::Decimal128(digits, places) => Some((i16::from(*digits) - i16::from(*places), *places)),
+        _ => None,
+    };
+    let ((old_whole, old_places), (new_whole, new_places)) = (digits(old)?, digits(new)?);
+    let places = old_places.max(new_places);
+    let digits = u8::try_from(old_whole.max(new_whole) + i16::from(places)).ok()?;
+    (digits <= DECIMAL128_MAX_PRECISION).then_some(DataType::Decimal128(digits, places))
+}
+
 /// Returns the key of a row without its month: `channel=email, model=linear`.
 pub(super) fn key_text(view: &View, cell: &Cell) -> String {
     let others = cell.key.iter().filter(|(name, _)| Some(name.as_str()) != view.month_column());
     let texts = others.map(|(name, value)| format!("{name}={}", value.as_deref().unwrap_or("NULL")));
     texts.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_two_types_are_compared_in_one_that_rounds_neither() {
+        let money = DataType::Decimal128(18, 2);
+        assert_eq!(type_of_both(&money, &DataType::Int64), Some(DataType::Decimal128(21, 2)));
+        assert_eq!(type_of_both(&DataType::Int32, &money), Some(money.clone()));
+        assert_eq!(type_of_both(&money, &DataType::Decimal128(10, 4)), Some(DataType::Decimal128(20, 4)));
+        assert_eq!(type_of_both(&money, &DataType::Float64), Some(DataType::Float64));
+        assert_eq!(type_of_both(&DataType::Decimal128(38, 0), &money), None, "it would be too wide");
+        assert_eq!(type_of_both(&money, &DataType::Utf8), None);
+    }
 }

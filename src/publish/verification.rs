@@ -144,7 +144,7 @@ impl Published<'_> {
     /// Returns what is wrong with the files of a month; `None` where they hold what was published.
     async fn fault_of_files(&self, session: &Session, month: &str) -> Result<Option<String>> {
         let Some(recorded) = self.state.months.get(month) else { return Ok(None) };
-        let parts = parts_of(&self.parts, &self.view, month);
+        let parts = parts_of(&self.parts, month);
         Ok(match digest(session, &self.view, &self.table, &parts).await {
             Ok(digest) if digest.rows() != recorded.rows => {
                 let found = counted(digest.rows(), "row");
@@ -270,7 +270,7 @@ impl Published<'_> {
     async fn difference(&self, session: &Session, month: &str, current: Month) -> Result<Option<String>> {
         let columns = self.view.columns();
         let range = range_of(&[month.to_owned()]);
-        let parts = parts_of(&self.parts, &self.view, month);
+        let parts = parts_of(&self.parts, month);
         let reader = self.table.reader_of(&self.view.table_columns().schema, &parts)?;
         let before = session.rows_in_order(reader, &columns, &self.view.key).await?;
         let after = session.all_rows(&self.view.sql_of(&columns, &range, current)).await?;

@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use super::basis::Observation;
 use super::entry::{State, WHOLE};
 use super::scope::Scope;
-use super::view::View;
+use super::view::{View, month_of};
 use super::{PUBLISHED, StandIn, StandIns};
 use crate::auth::ANONYMOUS;
 use crate::catalog::TableId;
@@ -91,8 +91,7 @@ impl Accelerating<'_> {
         let scope = Scope::since(published, (&engine, &self.session), &view, &now).await?;
         let Scope::Ranges(others) = &scope else { return Ok(None) };
         let version = engine.shared.published.version(PUBLISHED, &id.name, published.version).await?;
-        let parts: Vec<Part> =
-            version.parts()?.into_iter().filter(|part| is_right(&scope, &view.month_of(part))).collect();
+        let parts: Vec<Part> = version.parts()?.into_iter().filter(|part| is_right(&scope, &month_of(part))).collect();
         let files = engine.warehouse().table(PUBLISHED, &id.name)?.reader_of(&view.table_columns().schema, &parts)?;
         let as_of_micros = self.session.settings().as_of().unwrap_or_default();
         let current = Month::of_day(self.session.settings().calendar().month(as_of_micros));

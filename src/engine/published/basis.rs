@@ -52,9 +52,10 @@ impl Observation {
         let files: Files = session.input_files(&closure).await?;
         let mut models = BTreeMap::from([("topline".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
         for model in closure.iter().filter_map(|id| engine.models().get(id)) {
-            let Sidecar { operator, beside, needs, reach, .. } = &model.sidecar;
-            let beside = format!("{operator:?} {beside:?} {needs:?} {reach:?}");
-            models.insert(model.id.to_string(), format!("{}\n{beside}", model.sql));
+            let Sidecar { operator, beside, needs, reach, period, publish, key, .. } = &model.sidecar;
+            let rows = format!("{operator:?} {beside:?} {needs:?} {reach:?}");
+            let division = format!("{period:?} {publish:?} {key:?}");
+            models.insert(model.id.to_string(), format!("{}\n{rows} {division}", model.sql));
         }
         let reads_decisions = closure.iter().any(|id| id.schema == "meta");
         let settings = session.settings();

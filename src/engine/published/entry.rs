@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::month::Month;
+
 /// The month of views that have no period, which are published whole.
 pub const WHOLE: &str = "all";
 
@@ -159,6 +161,10 @@ pub struct TableState {
     pub covered: Option<Basis>,
     /// The months: `2026-03`, or [`WHOLE`].
     pub months: BTreeMap<String, MonthState>,
+    /// The months that were computed and are whole, each range from its first to its last: it is published of those that
+    /// are not among `months` that they have no rows.
+    #[serde(default)]
+    pub looked: Vec<(Month, Month)>,
 }
 
 /// A published month of a metric.
@@ -189,18 +195,64 @@ pub struct Basis {
 
 impl TableState {
     /// Returns the state of a table whose months were computed of different things.
-    pub fn of(version: u64, covered: Option<Basis>, months: BTreeMap<String, (MonthState, Basis)>) -> Self {
+    pub fn of(
+        version: u64,
+        covered: Option<Basis>,
+        months: BTreeMap<String, (MonthState, Basis)>,
+        looked: Vec<(Month, Month)>,
+    ) -> Self {
         let mut bases: Vec<Basis> = months.values().map(|(_, basis)| basis.clone()).collect();
         bases.sort();
         bases.dedup();
         let place = |basis: &Basis| bases.iter().position(|known| known == basis).unwrap_or_default();
         let months =
             months.into_iter().map(|(month, (state, basis))| (month, MonthState { basis: place(&basis), ..state }));
-        Self { version, covered, months: months.collect(), bases }
+        Self { version, covered, months: months.collect(), bases, looked }
     }
 
     /// Returns what a month was computed of; `None` where it is not published.
     pub fn basis(&self, month: &str) -> Option<&Basis> {
         self.bases.get(self.months.get(month)?.basis)
+    }
+
+    /// Returns what was computed last.
+    pub fn last_basis(&self) -> Option<&Basis> {
+        self.covered.as_ref().or_else(|| self.bases.iter().max_by_key(|basis| basis.as_of_micros))
+    }
+
+    /// Returns the months that were computed; see [`TableState::looked`].
+    pub fn looked(&self) -> Vec<(Month, Month)> {
+        // A state of a release that did not take them down knows of the last month that has rows.
+        let last = || self.months.keys().filter_map(|month| month.parse().ok()).max();
+        match (&self.covered, self.looked.is_empty()) {
+            (Some(_), true) => last().map(|last| (Month::FIRST, last)).into_iter().collect(),
+            _ => self.looked.clone(),
+        }
+    }
+
+    /// Returns whether a month is published, be it with rows or without.
+    pub fn is_published(&self, month: &str) -> bool {
+        let is_in = |month: Month| self.looked().iter().any(|(first, last)| *first <= month && month <= *last);
+        self.months.contains_key(month) || month.parse().is_ok_and(is_in)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_does_not_say_which_months_were_computed_is_of_all_up_to_its_last() {
+        let of = |covered: &str| -> TableState {
+            let month = r#"{"digest": "d", "rows": 1, "basis": 0, "entry": 0}"#;
+            let months = format!(r#"{{"2026-01": {month}, "2026-03": {month}}}"#);
+            let text = format!(r#"{{"version": 0, "bases": [], "covered": {covered}, "months": {months}}}"#);
+            serde_json::from_str(&text).expect("a state of an older release")
+        };
+        let whole = of(r#"{"as_of_micros": 0, "inputs": "i", "sql": "s", "settings": "s"}"#);
+        assert!(["2025-12", "2026-01", "2026-02", "2026-03"].iter().all(|month| whole.is_published(month)));
+        assert!(!whole.is_published("2026-04") && !whole.is_published(WHOLE));
+        let of_some_months = of("null");
+        assert!(of_some_months.is_published("2026-03") && !of_some_months.is_published("2026-02"));
     }
 }

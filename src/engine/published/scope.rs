@@ -249,7 +249,7 @@ fn changed(before: &Files, now: &Files) -> Files {
 }
 
 /// Returns ranges in order, those that meet as one, empty ones left out.
-fn merged(mut ranges: Vec<(Month, Month)>) -> Vec<(Month, Month)> {
+pub fn merged(mut ranges: Vec<(Month, Month)>) -> Vec<(Month, Month)> {
     ranges.retain(|(first, last)| first <= last);
     ranges.sort();
     let mut merged: Vec<(Month, Month)> = Vec::new();
@@ -260,6 +260,18 @@ fn merged(mut ranges: Vec<(Month, Month)>) -> Vec<(Month, Month)> {
         }
     }
     merged
+}
+
+/// Returns ranges, in order and apart from each other, without some months.
+pub fn without(mut ranges: Vec<(Month, Month)>, months: impl IntoIterator<Item = Month>) -> Vec<(Month, Month)> {
+    for month in months {
+        let parts = ranges.into_iter().flat_map(|(first, last)| match first <= month && month <= last {
+            true => vec![(first, month.plus(-1)), (month.plus(1), last)],
+            false => vec![(first, last)],
+        });
+        ranges = parts.filter(|(first, last)| first <= last).collect();
+    }
+    ranges
 }
 
 #[cfg(test)]
@@ -283,6 +295,16 @@ mod tests {
         );
         assert_eq!(of(&[("2026-01", "2026-06"), ("2026-02", "2026-03")]), "2026-01 to 2026-06");
         assert_eq!(of(&[("2026-02", "2026-01")]), "none");
+    }
+
+    #[test]
+    fn a_month_is_taken_out_of_ranges() {
+        let of = |months: &[&str]| {
+            let ranges = vec![(month("2026-01"), month("2026-03")), (month("2026-06"), month("2026-06"))];
+            Scope::Ranges(without(ranges, months.iter().map(|text| month(text)))).words()
+        };
+        assert_eq!(of(&["2026-02", "2026-05"]), "2026-01, 2026-03, 2026-06");
+        assert_eq!(of(&["2026-01", "2026-06"]), "2026-02 to 2026-03");
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub struct View {
     /// The columns that tell rows apart; all of them where none are named.
     pub key: Vec<String>,
     division: Division,
+    /// Whether the user's folder has SQL of it, or of what it reads.
+    is_custom: bool,
 }
 
 impl View {
@@ -66,7 +68,9 @@ impl View {
         let schema = storable(&listing.schema)?;
         let all = || schema.fields().iter().map(|field| field.name().clone()).collect();
         let key = if listing.key.is_empty() { all() } else { listing.key };
-        Ok(Self { metric: metric.to_owned(), schema, key, division })
+        let behind = engine.models().closure([id]);
+        let is_custom = behind.iter().filter_map(|id| engine.models().get(id)).any(|model| model.is_custom);
+        Ok(Self { metric: metric.to_owned(), schema, key, division, is_custom })
     }
 
     /// Returns whether it has months.
@@ -86,12 +90,6 @@ impl View {
     /// Returns the name of the column that says whether a row's period has ended; `None` where rows have no period.
     pub fn complete_column(&self) -> Option<&'static str> {
         (self.has_months() && self.schema.field_with_name(IS_COMPLETE).is_ok()).then_some(IS_COMPLETE)
-    }
-
-    /// Returns the month of a file: `2026-03`, or [`WHOLE`].
-    pub fn month_of(&self, part: &Part) -> String {
-        let value = self.month_column().and_then(|column| part.partition(column));
-        value.map_or_else(|| WHOLE.to_owned(), |value| value.get(.."2026-03".len()).unwrap_or(value).to_owned())
     }
 
     /// Returns the columns of the metric, the key first.
@@ -152,6 +150,13 @@ impl View {
         matches!(self.division, Division::Period(_) | Division::Derived(_))
     }
 
+    /// Returns the query for a row without a month; `None` where there is none: it has no months, or all that it reads is
+    /// built in, where each row has one.
+    pub fn sql_without_month(&self) -> Option<String> {
+        let month = self.month_sql().filter(|_| self.is_custom)?;
+        Some(format!("select 1 as row from {SCHEMA}.\"{}\" where {month} is null limit 1", self.metric))
+    }
+
     /// Returns SQL for the month of a row; `None` where there are no months.
     fn month_sql(&self) -> Option<String> {
         match &self.division {
@@ -180,6 +185,13 @@ impl View {
              order by {month} nulls first, {order}"
         )
     }
+}
+
+/// Returns the month of a file: `2026-03`, or [`WHOLE`]. It is that by which the file was divided when it was written,
+/// whatever the view is divided by now.
+pub fn month_of(part: &Part) -> String {
+    let value = [MONTH, OWN_MONTH].into_iter().find_map(|column| part.partition(column));
+    value.map_or_else(|| WHOLE.to_owned(), |value| value.get(.."2026-03".len()).unwrap_or(value).to_owned())
 }
 
 /// Returns the condition that a month is in one of some ranges. It begins with the first and the last of all: that is what

@@ -1,8 +1,8 @@
 //! Closed months, and whether what is published is what was published.
 
-use topline::publish::{Outcome, Verdict, close, reopen, verify};
+use topline::publish::{Outcome, Request, Unchanged, Verdict, close, materialize, reopen, verify};
 
-use super::{PAID, Shop, publish, rows, with_outcome};
+use super::{PAID, Shop, due, publish, rows, with_outcome};
 use crate::project::assert_says;
 
 const FEBRUARY: &str = "select paid from published.paid where month = '2026-02-01'";
@@ -147,4 +147,110 @@ version 0 as of 2026-04-01T00:00:00Z: 2 metrics changed, 6 months new, 0 months 
     let (code, out, _) = run(&["verify", "--format", "json"]);
     let found: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!((code, &found["is_right"]), (Some(1), &serde_json::Value::Bool(false)));
+}
+
+/// Takes away the payment of February, so that the metric has no row of it.
+fn pay_nothing_in_february(shop: &Shop) {
+    let others = super::payments(["p1", "p3"], ["2026-01-15T10:00:00Z", "2026-03-15T10:00:00Z"]);
+    let amounts = crate::project::cents([10_000, 10_000]);
+    shop.project.parquet("billing/payments/first.parquet", &others.with("amount", amounts));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_a_month_that_had_none_are_restatements() {
+    let shop = Shop::new();
+    pay_nothing_in_february(&shop);
+    let engine = shop.open().await;
+    publish(&engine, &["paid"]).await;
+    let restated = "select month, \"column\", value_before, value_after, reason from meta.restatements
+                    where \"column\" = 'paid' order by at, value_before";
+    shop.pay_late(5_000);
+    let report = publish(&engine, &["paid"]).await;
+    assert_eq!(with_outcome(&report, |outcome| *outcome == Outcome::Restated), ["paid 2026-02"]);
+    assert_eq!(rows(&engine, restated).await, ["2026-02-01 | paid |  | 50.00 | late data"]);
+    shop.project.remove("billing/payments/late.parquet");
+    publish(&engine, &["paid"]).await;
+    // Before the first month there was nothing, either.
+    let early = super::payments(["p0"], ["2025-12-15T10:00:00Z"]).with("amount", crate::project::cents([700]));
+    shop.project.parquet("billing/payments/early.parquet", &early);
+    publish(&engine, &["paid"]).await;
+    let each = "select month, value_before, value_after, difference from meta.restatements
+                where \"column\" = 'paid' order by month, difference";
+    assert_eq!(
+        rows(&engine, each).await,
+        ["2025-12-01 |  | 7.00 | 7.0", "2026-02-01 | 50.00 |  | -50.0", "2026-02-01 |  | 50.00 | 50.0"]
+    );
+    assert_eq!(publish(&engine, &["paid"]).await.version, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_month_without_rows_stays_without_rows() {
+    let shop = Shop::new();
+    pay_nothing_in_february(&shop);
+    let engine = shop.open().await;
+    publish(&engine, &["paid"]).await;
+    let february = "2026-02".parse().expect("a month");
+    close(&engine, february, "board report", "ann").await.expect("it closes, as nothing is what was published");
+    shop.pay_late(5_000);
+    let report = publish(&engine, &["paid"]).await;
+    assert_eq!(with_outcome(&report, |outcome| *outcome == Outcome::Pending(1)), ["paid 2026-02"]);
+    assert_eq!(rows(&engine, FEBRUARY).await, Vec::<String>::new());
+    let pending = "select rows, rows_pending, is_closed from meta.published_months where month = '2026-02-01'";
+    assert_eq!(rows(&engine, pending).await, ["0 | 1 | true"]);
+    assert_eq!(publish(&engine, &["paid"]).await.version, None, "what is pending is recorded once");
+    let found = verify(&engine, &[], None, &|_| {}).await.expect("it verifies");
+    assert!(found.iter().all(|found| !matches!(found.verdict, Verdict::Different(_))), "{found:?}");
+
+    // A metric that was not published before has no numbers that could move.
+    publish(&engine, &["revenue"]).await;
+    assert_eq!(rows(&engine, "select month from published.revenue where month = '2026-02-01'").await.len(), 1);
+
+    reopen(&engine, february, "a payment was found", "bob").await.expect("it opens");
+    publish(&engine, &["paid"]).await;
+    assert_eq!(rows(&engine, FEBRUARY).await, ["50.00"]);
+    let restated = "select value_before, value_after, reason from meta.restatements where \"column\" = 'paid'";
+    assert_eq!(rows(&engine, restated).await, [" | 50.00 | late data"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_month_keeps_its_columns_and_its_files() {
+    let shop = Shop::new();
+    let engine = shop.open().await;
+    publish(&engine, &["paid"]).await;
+    let february = "2026-02".parse().expect("a month");
+    close(&engine, february, "board report", "ann").await.expect("it closes");
+    let whole = "select * from published.paid where month = '2026-02-01'";
+    let before = rows(&engine, whole).await;
+    let all_again = Request { unchanged: Unchanged::IsRewritten, ..due(&["paid"]) };
+    let report = materialize(&engine, &all_again, &|_| {}).await.expect("it publishes");
+    assert_eq!(with_outcome(&report, |outcome| *outcome == Outcome::Rewritten), ["paid 2026-01", "paid 2026-03"]);
+    assert_eq!(rows(&engine, whole).await, before, "the run that wrote it, too");
+
+    let rename = |text: &str| {
+        text.replace("as paid", "as paid_net")
+            .replace("[\"paid\"", "[\"paid_net\"")
+            .replace(", paid from metrics.paid where paid", " from metrics.paid where paid_net")
+    };
+    shop.project.text("models/metrics/paid.sql", &rename(super::PAID_SQL));
+    shop.project.text("models/metrics/paid.toml", &rename(super::PAID_SIDECAR));
+    let engine = shop.open().await;
+    let error = super::try_publish(&engine, &["paid"]).await.expect_err("a closed number would go");
+    assert!(error.to_string().contains("column \"paid\" is gone"), "{error}");
+    assert_eq!(rows(&engine, whole).await, before);
+
+    // Beside the one that is published it may come; the closed month does not have it before it is opened.
+    let beside = "as paid,\n    cast(sum(amount) as decimal(18, 2)) as paid_net";
+    shop.project.text("models/metrics/paid.sql", &super::PAID_SQL.replace("as paid", beside));
+    let both = "[\"paid\", \"money\", \"payments\"],\n    [\"paid_net\", \"money\", \"payments\"]";
+    shop.project
+        .text("models/metrics/paid.toml", &super::PAID_SIDECAR.replace("[\"paid\", \"money\", \"payments\"]", both));
+    let engine = shop.open().await;
+    let report = publish(&engine, &["paid"]).await;
+    assert_eq!(with_outcome(&report, |outcome| *outcome == Outcome::Pending(1)), ["paid 2026-02"]);
+    let net = "select paid, paid_net from published.paid order by month";
+    assert_eq!(rows(&engine, net).await, ["100.00 | 100.00", "100.00 | ", "100.00 | 100.00"]);
+    assert_eq!(publish(&engine, &["paid"]).await.version, None, "what is pending is recorded once");
+    reopen(&engine, february, "the new column", "bob").await.expect("it opens");
+    publish(&engine, &["paid"]).await;
+    assert_eq!(rows(&engine, net).await, ["100.00 | 100.00"; 3]);
 }

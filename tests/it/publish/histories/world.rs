@@ -70,6 +70,8 @@ pub struct World {
     files: BTreeMap<String, Vec<Payment>>,
     made: usize,
     zone: usize,
+    /// Which SQL the metric has; that of 2 has one more column.
+    pub variant: usize,
     /// Days since the start.
     pub today: i64,
     /// The closed months.
@@ -87,7 +89,7 @@ impl World {
             shop.project.text(&format!("models/metrics/{name}.toml"), sidecar);
         }
         let (store, files, closed) = (Arc::new(InMemory::new()), BTreeMap::new(), BTreeSet::new());
-        let mut world = Self { shop, store, files, made: 0, zone: 0, today: 95, closed };
+        let mut world = Self { shop, store, files, made: 0, zone: 0, variant: 0, today: 95, closed };
         for (day, customer) in (3..).step_by(16).zip(0..PAYMENTS_AT_FIRST) {
             world.pay(day, customer, 10_000);
         }
@@ -148,9 +150,10 @@ impl World {
     }
 
     /// Changes the SQL of a metric; one of the variants has one more column.
-    pub fn write_sql(&self, variant: usize) {
+    pub fn write_sql(&mut self, variant: usize) {
+        self.variant = variant % 3;
         let count = "    count(*) as payments,";
-        let (sql, sidecar) = match variant % 3 {
+        let (sql, sidecar) = match self.variant {
             0 => (PAID_SQL.to_owned(), PAID_SIDECAR.to_owned()),
             1 => (PAID_SQL.replace("sum(amount)", "sum(amount) / 2"), PAID_SIDECAR.to_owned()),
             _ => (
