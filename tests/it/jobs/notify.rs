@@ -276,17 +276,40 @@ async fn a_command_reads_the_news_from_its_standard_input() {
     assert_eq!(told["details"][0]["law"], "nobody_pays_a_thousand");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_off_target_is_told_once_a_period_with_owner_and_plan() {
+/// Returns a shop with a whole company, one of whose metrics is off target, and whose job publishes these metrics.
+fn shop_off_target(metrics: &str) -> Shop {
     let jobs = format!(
         "{}on = [\"off_target\"]\n\n[metrics.arpa]\nowner = \"ann\"\ntarget = 1000000\naction_plan = \"call them\"\n",
-        DAILY.replace("[\"paid\"]", "[\"arpa\", \"paid\"]")
+        DAILY.replace("[\"paid\"]", metrics)
     );
-    let (hook, shop) = (Hook::listen().await, Shop::new(&jobs, "2026-04-01T00:00:00Z"));
+    let shop = Shop::new(&jobs, "2026-04-01T00:00:00Z");
     let configuration = std::fs::read_to_string(shop.project.path("topline.toml")).expect("it is there");
     company::lay_out(&shop.project);
     let (_, rest) = configuration.split_once("[warehouse]").expect("it has one");
     shop.project.text("topline.toml", &format!("{}\n[warehouse]{rest}", company::CONFIGURATION));
+    shop
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_off_target_is_told_by_the_next_run_where_it_could_not_be_found_out() {
+    let (hook, shop) = (Hook::listen().await, shop_off_target("[\"paid\"]"));
+    let scheduler = hook.scheduler(&shop).await.expect("it opens");
+    tick(&scheduler, &shop, "2026-04-01T00:00:00Z").await;
+    // Of a table that the job's metric does not read, and a scorecard does.
+    let place = "crm/opportunities.parquet";
+    let right = std::fs::read(shop.project.path(place)).expect("it is there");
+    shop.project.bytes(place, b"PAR1");
+    tick(&scheduler, &shop, "2026-04-01T02:00:00Z").await;
+    let last = async || scheduler.standings().await.expect("a journal")[0].last.clone().expect("it ran");
+    assert_eq!((last().await.outcome.name(), last().await.version, hook.told()), ("done", Some(0), Vec::new()));
+    shop.project.bytes(place, &right);
+    tick(&scheduler, &shop, "2026-04-02T02:00:00Z").await;
+    assert_eq!((last().await.version, hook.told()), (None, vec!["off_target daily".to_owned()]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_off_target_is_told_once_a_period_with_owner_and_plan() {
+    let (hook, shop) = (Hook::listen().await, shop_off_target("[\"arpa\", \"paid\"]"));
     let scheduler = hook.scheduler(&shop).await.expect("it opens");
     tick(&scheduler, &shop, "2026-04-01T00:00:00Z").await;
     tick(&scheduler, &shop, "2026-04-01T02:00:00Z").await;
