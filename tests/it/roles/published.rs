@@ -77,6 +77,9 @@ masks = [{ table = "metrics.nrr", column = "nrr", mask = "null" }]
 const SUMS: &str = "select local_month(created_at) as month, segment, sum(employee_count) as total
 from crm.accounts group by local_month(created_at), segment";
 
+/// The groups of the sums by month with a total over all segments, which has none itself.
+const ROLLED: &str = "where segment is not null group by local_month(created_at), rollup (segment)";
+
 /// Metrics whose rows are made of accounts of one segment each, which they name.
 fn apart() -> Vec<(&'static str, String)> {
     let deals = "with deals as (
@@ -122,7 +125,7 @@ from crm.accounts group by local_month(created_at), {segment}"
         ("shared", beside(&format!("total * 100 / {all}"), "")),
         ("crossed", beside("total_of_all", &format!("cross join {all}"))),
         ("picked", beside("total", &format!("where total * 2 > {all}"))),
-        ("rolled", SUMS.replace("created_at), segment", "created_at), rollup (segment)")),
+        ("rolled", SUMS.replace("group by local_month(created_at), segment", ROLLED)),
         ("first", format!("{SUMS} order by total desc limit 2")),
         (
             "missing",
@@ -132,7 +135,7 @@ left join crm.accounts as accounts on local_month(accounts.created_at) = months.
 group by months.month, accounts.segment"
                 .to_owned(),
         ),
-        ("mixed", format!("{SUMS} union all select month, max(segment), sum(total) + 1 from ({SUMS}) group by month")),
+        ("mixed", format!("{SUMS} union all select month, 'all', sum(total) from ({SUMS}) group by month")),
     ]
 }
 
