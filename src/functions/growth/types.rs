@@ -68,15 +68,14 @@ fn levels(kind: &DataType) -> usize {
     parts(kind).into_iter().map(|part| 1 + levels(part)).max().unwrap_or(0)
 }
 
-/// Returns the bytes that a value has whatever is in it; one of a negative size has more than any.
+/// Returns the bytes that a value, or an element of it, has whatever is in it; one of a negative size has more than any.
 fn bytes(kind: &DataType) -> usize {
     let of_parts = || parts(kind).into_iter().map(bytes).fold(0, usize::saturating_add);
     let size = |size: i32| usize::try_from(size).unwrap_or(usize::MAX);
     match kind {
         DataType::FixedSizeBinary(length) => size(*length),
         DataType::FixedSizeList(_, length) => size(*length).saturating_mul(of_parts().max(1)),
-        DataType::Struct(_) | DataType::Union(..) => of_parts(),
-        _ => kind.primitive_width().unwrap_or(0),
+        _ => kind.primitive_width().unwrap_or_else(of_parts),
     }
 }
 
