@@ -118,7 +118,7 @@ impl Findings {
     /// Returns the last version that was published for a tick, and the published numbers that changed.
     pub(super) fn published_for(&self, tick: i64) -> (Option<u64>, u64) {
         let of_tick = || self.published.iter().filter(|version| version.tick == tick);
-        (of_tick().last().map(|version| version.number), of_tick().map(|version| version.restatements).sum())
+        (of_tick().next_back().map(|version| version.number), of_tick().map(|version| version.restatements).sum())
     }
 
     /// Takes down what was looked through, and what is known to be off target, so that it is told once for each period.
