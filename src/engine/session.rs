@@ -224,7 +224,7 @@ impl Session {
             Allowed::Set { .. } => return Err(Error::new(ErrorKind::Internal, "set has no plan")),
         };
         gate::verify(&plan)?;
-        let schema = self.wire_types.answer(&result_schema(&state, &plan)?);
+        let schema = self.wire_types.schema(&result_schema(&state, &plan)?);
         let stop = QueryStop::of(state.config_options()).stop;
         Ok(Statement {
             shared: Arc::clone(&self.shared),

@@ -17,9 +17,6 @@ use crate::error::{Error, ErrorKind, Result};
 /// The longest value that a view holds in itself, by the format.
 const INLINE_BYTES_MAX: usize = 12;
 
-/// What is said of a column of an answer.
-const MAY_BE_NULL: bool = true;
-
 /// How values travel. The default is what every client reads: plain texts and binaries, no dictionaries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WireTypes {
@@ -37,13 +34,6 @@ impl WireTypes {
     /// Returns the columns as they arrive at a client. Statement, FlightInfo and stream of a query all have these.
     pub fn schema(self, schema: &Schema) -> SchemaRef {
         Arc::new(Schema::new(schema.fields().iter().map(|field| self.field(field)).collect::<Vec<_>>()))
-    }
-
-    /// Returns the columns of an answer: each may be NULL, for the engine takes more functions than one for never NULL that
-    /// are where a value has no other place, such as the year of an instant behind all calendars.
-    pub(super) fn answer(self, schema: &Schema) -> SchemaRef {
-        let fields = schema.fields().iter().map(|field| self.field(field).with_nullable(MAY_BE_NULL));
-        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
     fn field(self, field: &Field) -> Field {
