@@ -113,17 +113,12 @@ fn is_long(kind: &DataType) -> bool {
 }
 
 /// Hands on rows and reserves memory for what becomes of them.
+#[derive(Debug)]
 struct CountedExec {
     input: Arc<dyn ExecutionPlan>,
     rows: Rows,
     made: Made,
     memory: usize,
-}
-
-impl fmt::Debug for CountedExec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CountedExec").field("rows", &self.rows).field("made", &self.made).finish_non_exhaustive()
-    }
 }
 
 impl DisplayAs for CountedExec {

@@ -11,7 +11,7 @@ use super::scheduler::Scheduler;
 use crate::error::Result;
 
 /// Ticks of a job that are shown, the newest: half a year of an hourly job.
-const TICKS_MAX: usize = 5_000;
+const SHOWN_MAX: usize = 5_000;
 
 /// How a job stands.
 #[derive(Debug, Clone)]
@@ -124,7 +124,7 @@ pub(super) async fn history(jobs: &[Job], count: usize) -> Result<Vec<TickRecord
 }
 
 async fn history_of(job: &Job, count: usize) -> Result<Vec<TickRecord>> {
-    let entries = job.journal.of_ticks().await?.take(count.min(TICKS_MAX));
+    let entries = job.journal.of_ticks().await?.take(count.min(SHOWN_MAX));
     entries.try_filter_map(|entry| ready(Ok(record(&job.config.name, &entry)))).try_collect().await
 }
 

@@ -1,5 +1,7 @@
 //! `like` with a pattern that is computed: it is compiled anew for each row that has another one.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, AsArray};
 use arrow::compute::{cast, ilike, like, nilike, nlike};
 use arrow::datatypes::DataType;
@@ -7,8 +9,8 @@ use datafusion::common::{DataFusionError, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::type_coercion::binary::like_coercion;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
-use super::super::stop::QueryStop;
 use crate::error::{Error, ErrorKind};
+use crate::functions::stop::QueryStop;
 
 /// The most bytes of patterns that are compiled for a batch of rows: a second's worth.
 const COMPILED_BYTES_MAX: usize = 256 << 10;
@@ -102,6 +104,6 @@ impl ScalarUDFImpl for Likeness {
         if is_constant {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?));
         }
-        Ok(ColumnarValue::Array(std::sync::Arc::new(found)))
+        Ok(ColumnarValue::Array(Arc::new(found)))
     }
 }
