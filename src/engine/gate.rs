@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 
 use super::sandbox::Order;
-use super::{bounds, expressions, faults, kill, parameters};
+use super::{bounds, clauses, expressions, faults, kill, parameters};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The deepest nesting of expressions that is parsed; sqlparser's own guard against an overflow of the stack.
@@ -47,7 +47,7 @@ pub(super) fn parse(sql: &str) -> Result<Vec<Allowed>> {
     if let Some(id) = kill::wanted(&tokens)? {
         return Ok(vec![Allowed::Kill(id)]);
     }
-    let statements = datafusion::sql::parser::DFParserBuilder::new(tokens)
+    let mut statements = datafusion::sql::parser::DFParserBuilder::new(tokens)
         .with_dialect(&dialect)
         .with_recursion_limit(PARSE_DEPTH_MAX)
         .build()
@@ -57,6 +57,7 @@ pub(super) fn parse(sql: &str) -> Result<Vec<Allowed>> {
         return Err(Error::new(ErrorKind::Query, "there is no statement to run"));
     }
     statements.iter().try_for_each(bounds::check_tables)?;
+    statements.iter_mut().try_for_each(clauses::settle)?;
     statements.into_iter().map(allow).collect()
 }
 
@@ -193,8 +194,11 @@ pub(super) fn verify(plan: &LogicalPlan) -> Result<()> {
 /// Returns the one statement of a text that a model or an operator brings along.
 ///
 /// # Errors
-/// `Query` where it does not parse.
+/// `Query` where it does not parse, or has clauses that cannot be answered.
 pub(super) fn parse_one(sql: &str) -> Result<Statement> {
     let mut statements = DFParser::parse_sql(sql).map_err(faults::of_query)?;
-    statements.pop_front().ok_or_else(|| Error::new(ErrorKind::Query, "there is no statement to run"))
+    let mut statement =
+        statements.pop_front().ok_or_else(|| Error::new(ErrorKind::Query, "there is no statement to run"))?;
+    clauses::settle(&mut statement)?;
+    Ok(statement)
 }

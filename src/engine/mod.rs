@@ -10,6 +10,7 @@ mod admission;
 mod attribution_function;
 mod bounds;
 mod branches;
+mod clauses;
 pub mod comparison;
 mod conditions;
 mod constants;
