@@ -10,6 +10,7 @@ mod closing;
 mod compute;
 mod digest;
 mod fitting;
+mod merges;
 mod outcome;
 mod restating;
 mod reuse;

@@ -90,6 +90,7 @@ impl Found {
         Looked { view, observation, scope }: Looked,
     ) -> Result<Self> {
         let before = run.state.tables.get(&view.metric).cloned();
+        run.look_at_merges(before.as_ref().and_then(TableState::last_basis), &observation).await?;
         let table = run.engine.warehouse().table(PUBLISHED, &view.metric)?;
         let version = match &before {
             None => None,
@@ -217,7 +218,7 @@ impl Found {
         files: (&[Part], &[Part]),
     ) -> Result<u64> {
         let before = self.before.as_ref().and_then(|before| before.basis(month).or_else(|| before.last_basis()));
-        let cause = Cause::of(run.engine.warehouse(), before, &self.observation).await?;
+        let cause = Cause::of(run, before, &self.observation).await?;
         let restating = Restating { view: &self.view, table: &self.table, old_schema: &self.old_schema, cause };
         restating.compare(run, restated, month, files).await
     }

@@ -1,5 +1,6 @@
 //! Which published numbers changed: a row for each in the table of restatements.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Float64Array, StringArray, TimestampMicrosecondArray};
@@ -9,12 +10,12 @@ use arrow::record_batch::RecordBatch;
 use super::run::Run;
 use crate::domain::month::Month;
 use crate::engine::comparison::{Cell, Changes};
-use crate::engine::published::basis::{self, Observation};
+use crate::engine::published::basis::{Observation, files_between, recorded_files};
 use crate::engine::published::entry::Basis;
 use crate::engine::published::view::View;
 use crate::engine::published::{OWN_FOLDER, RESTATEMENTS, restatements};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{Lake, NewFile, Part, Table, TableWriter};
+use crate::lake::{NewFile, Part, Table, TableWriter};
 
 /// Restatements that are held in memory before they are written.
 const CELLS_HELD_MAX: usize = 8_192;
@@ -27,19 +28,37 @@ pub(super) struct Cause {
 }
 
 impl Cause {
-    /// Returns why numbers are others than those that were computed of something else.
+    /// Returns why numbers are others than those that were computed of something else: `late data`, or several reasons.
+    /// Files of a table in which other records are merged than before came because of the merges.
     ///
     /// # Errors
     /// `Storage` where the warehouse cannot be read.
-    pub(super) async fn of(lake: &Lake, before: Option<&Basis>, now: &Observation) -> Result<Self> {
+    pub(super) async fn of(run: &Run<'_>, before: Option<&Basis>, observation: &Observation) -> Result<Self> {
         let Some(before) = before else { return Ok(Self { reason: String::new(), files: None }) };
-        let reason = basis::reason(before, &now.basis);
-        let files = if before.inputs == now.basis.inputs {
-            None
-        } else {
-            Some(basis::files_between(&basis::recorded_files(lake, before).await?, &now.files))
-        };
-        Ok(Self { reason, files })
+        let (now, mut reasons, mut files) = (&observation.basis, Vec::new(), None);
+        if before.inputs != now.inputs {
+            let (old, new) = (recorded_files(run.engine.warehouse(), before).await?, &observation.files);
+            let known = run.state.merges.get(&before.inputs);
+            let has_other_merges = |table: &String| {
+                known.and_then(|known| known.get(table)).is_some_and(|known| run.merges.get(table) != Some(known))
+            };
+            let tables: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            let (merged, late): (Vec<&String>, Vec<&String>) = tables
+                .into_iter()
+                .filter(|table| old.get(*table) != new.get(*table))
+                .partition(|table| has_other_merges(table));
+            reasons.extend((!late.is_empty()).then_some("late data"));
+            reasons.extend((!merged.is_empty()).then_some("merge"));
+            files = Some(files_between(&old, new));
+        }
+        reasons.extend((before.sql != now.sql).then_some("sql"));
+        reasons.extend((before.settings != now.settings).then_some("setting"));
+        reasons.extend((before.as_of_micros != now.as_of_micros).then_some("as_of"));
+        if reasons.is_empty() {
+            // The same numbers of the same things: only doubles of another processor, or a changed binary, come here.
+            reasons.push("computed anew");
+        }
+        Ok(Self { reason: reasons.join(", "), files })
     }
 }
 

@@ -12,7 +12,7 @@ use super::{Months, Progress, Report, Request, Step, Unchanged, metrics_of};
 use crate::domain::month::Month;
 use crate::engine::laws::{LawOutcome, LawScope, LawState};
 use crate::engine::published::basis::Observation;
-use crate::engine::published::entry::{BrokenLaw, Entry, Event, Hold, Publication, PublishedMetric, State};
+use crate::engine::published::entry::{BrokenLaw, Entry, Event, Hold, Merges, Publication, PublishedMetric, State};
 use crate::engine::published::scope::Scope;
 use crate::engine::published::view::View;
 use crate::engine::published::{OWN_FOLDER, RESTATEMENTS, restatements};
@@ -35,6 +35,8 @@ pub(super) struct Run<'a> {
     base: Option<Arc<Entry>>,
     /// What was published then.
     pub state: State,
+    /// The merges in the tables that it has looked at.
+    pub merges: Merges,
     pub run_id: String,
     pub at_micros: i64,
     /// The month that the instant is in, which has not ended.
@@ -100,6 +102,7 @@ impl<'a> Run<'a> {
             session,
             state: base.as_ref().map(|base| base.state.clone()).unwrap_or_default(),
             base,
+            merges: Merges::new(),
             run_id: WriteId::random().to_string(),
             at_micros: engine.now_micros(),
             current,
@@ -149,8 +152,7 @@ impl<'a> Run<'a> {
         }
         report.restatements = restated.cells;
         let pending = self.pending(&found);
-        let has_news = found.iter().any(Found::is_news) || pending != self.state.pending;
-        if !has_news {
+        if !found.iter().any(Found::is_news) && pending == self.state.pending {
             return Ok(Ended::Done(report));
         }
         report.broken = self.broken_laws(&found, &mut reuse).await?;
@@ -292,6 +294,7 @@ impl<'a> Run<'a> {
                 });
             }
         }
+        self.remember_merges(found);
         let restatements = restated.cells;
         self.commit_restatements(restated).await?;
         let job = self.request.job.clone();

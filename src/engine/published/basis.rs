@@ -131,19 +131,6 @@ fn document(value: &impl Serialize) -> Result<Bytes> {
         .map_err(|cause| Error::new(ErrorKind::Internal, "a document cannot be encoded").with_source(cause))
 }
 
-/// Returns why numbers changed that were computed of one thing and then of another: `late data`, or several reasons.
-pub fn reason(before: &Basis, after: &Basis) -> String {
-    let reasons = [
-        ("late data", before.inputs != after.inputs),
-        ("sql", before.sql != after.sql),
-        ("setting", before.settings != after.settings),
-        ("as_of", before.as_of_micros != after.as_of_micros),
-    ];
-    let reasons: Vec<&str> = reasons.iter().filter(|(_, is_one)| *is_one).map(|(reason, _)| *reason).collect();
-    // The same numbers of the same things: only doubles of another processor, or a changed binary, come here.
-    if reasons.is_empty() { "computed anew".to_owned() } else { reasons.join(", ") }
-}
-
 /// Returns which files came, went or changed, as a person reads it: `+billing/payments/b.parquet`.
 pub fn files_between(before: &Files, after: &Files) -> String {
     fn by_path(files: &Files) -> BTreeMap<&str, &FileVersion> {

@@ -121,6 +121,9 @@ pub struct Decision {
     pub by: String,
 }
 
+/// What the records that were merged into others add up to, by table: `crm.accounts`.
+pub type Merges = BTreeMap<String, String>;
+
 /// What is published.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
@@ -132,6 +135,9 @@ pub struct State {
     pub pending: BTreeMap<String, BTreeMap<String, u64>>,
     /// The version of the table of restatements; `None` while there was none.
     pub restatements: Option<u64>,
+    /// The merges in what months are computed of, by the hash of its list of files.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub merges: BTreeMap<String, Merges>,
 }
 
 impl State {

@@ -21,7 +21,7 @@ use topline::engine::Engine;
 use topline::publish::{Months, Outcome, Report, Request, Unchanged, materialize};
 
 use crate::company;
-use crate::project::{Project, Table, answer, cents, instants, texts};
+use crate::project::{Project, Table, answer, cents, flags, instants, texts};
 
 /// A metric of one's own: what was paid, with a law that a large month breaks.
 const PAID_SQL: &str = "select
@@ -70,6 +70,31 @@ columns = [
 ]
 "#;
 
+/// A metric that merges change.
+const BY_ENTITY_SQL: &str = "select
+    identity.entity_id,
+    cast(sum(payments.amount) as decimal(18, 2)) as paid,
+    local_month(payments.paid_at) < local_month(setting('reporting.as_of')) as is_complete,
+    local_month(payments.paid_at) as month
+from billing.payments as payments
+inner join core.customer_identity as identity on identity.customer_id = payments.customer_id
+where payments.paid_at < setting('reporting.as_of')
+group by identity.entity_id, local_month(payments.paid_at)
+";
+
+const BY_ENTITY_SIDECAR: &str = r#"
+description = "What an entity paid in a month."
+grain = "month, entity"
+key = ["month", "entity_id"]
+period = "month"
+columns = [
+    ["entity_id", "text", "entity"],
+    ["paid", "money", "payments"],
+    ["is_complete", "flag", "whether the month has ended at as_of"],
+    ["month", "date", "month"],
+]
+"#;
+
 /// The metrics that read payments.
 const PAID: [&str; 2] = ["paid", "revenue"];
 
@@ -109,6 +134,14 @@ impl Shop {
     fn pay_late(&self, amount: i64) {
         let late = payments(["p4"], ["2026-02-20T10:00:00Z"]).with("amount", cents([amount]));
         self.project.parquet("billing/payments/late.parquet", &late);
+    }
+
+    /// Merges an account into another, or takes that back.
+    fn merge(&self, is_merged: bool) {
+        let accounts = company::accounts()
+            .with("is_deleted", flags([false, is_merged, false]))
+            .with("merged_into_id", texts(["", if is_merged { "a1" } else { "" }, ""]));
+        self.project.parquet("crm/accounts.parquet", &accounts);
     }
 
     /// Returns every file of the warehouse with its bytes and the time of its last change.

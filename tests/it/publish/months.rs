@@ -3,7 +3,7 @@
 use topline::publish::{Months, Outcome, Unchanged, Verdict, materialize, verify};
 
 use super::{PAID, Shop, due, live, publish, published, rows, try_publish, with_outcome};
-use crate::project::assert_says;
+use crate::project::{assert_says, cents, texts};
 
 fn is_new(outcome: &Outcome) -> bool {
     *outcome == Outcome::New
@@ -133,6 +133,36 @@ async fn why_a_number_changed_is_recorded() {
     shop.pay_late(100);
     let report = publish(&engine, &PAID).await;
     assert_eq!(rows(&engine, reasons).await, ["late data, setting"], "{:?}", report.metrics);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_is_told_from_late_data() {
+    let shop = Shop::new();
+    shop.project.text("models/metrics/paid_by_entity.sql", super::BY_ENTITY_SQL);
+    shop.project.text("models/metrics/paid_by_entity.toml", super::BY_ENTITY_SIDECAR);
+    let metrics = ["paid", "paid_by_entity"];
+    // The second customer is that of the account that is merged.
+    let others = super::payments(["q1"], ["2026-02-16T10:00:00Z"]).with("customer_id", texts(["b2"]));
+    shop.project.parquet("billing/payments/others.parquet", &others.with("amount", cents([700])));
+    let engine = shop.open().await;
+    publish(&engine, &metrics).await;
+    let reasons = "select distinct metric, reason, files from meta.restatements where run_id = \
+                   (select run_id from meta.runs order by version desc limit 1) order by metric";
+    shop.merge(true);
+    publish(&engine, &metrics).await;
+    assert_eq!(rows(&engine, reasons).await, ["paid_by_entity | merge | ~crm/accounts.parquet"]);
+    // It stands, and other rows of the same table are none.
+    shop.pay_late(5_000);
+    publish(&engine, &metrics).await;
+    let late = |metric: &str, files: &str| format!("{metric} | late data | {files}");
+    let payment = "+billing/payments/late.parquet";
+    assert_eq!(rows(&engine, reasons).await, [late("paid", payment), late("paid_by_entity", payment)]);
+    shop.merge(false);
+    shop.pay_late(6_000);
+    publish(&engine, &metrics).await;
+    let files = "~billing/payments/late.parquet";
+    let both = format!("paid_by_entity | late data, merge | {files}, ~crm/accounts.parquet");
+    assert_eq!(rows(&engine, reasons).await, [late("paid", files), both]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

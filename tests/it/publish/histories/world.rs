@@ -10,36 +10,11 @@ use topline::domain::clock::Clock;
 use topline::engine::Engine;
 use topline::lake::Lake;
 
-use super::super::{EVER_SIDECAR, EVER_SQL, PAID_SIDECAR, PAID_SQL, Shop};
-use crate::company;
-use crate::project::{Table, flags, texts};
+use super::super::{BY_ENTITY_SIDECAR, BY_ENTITY_SQL, EVER_SIDECAR, EVER_SQL, PAID_SIDECAR, PAID_SQL, Shop};
+use crate::project::Table;
 
 /// The metrics: of months, of months and entities, and one that is published whole.
 pub const METRICS: [&str; 3] = ["paid", "paid_by_entity", "paid_ever"];
-
-const BY_ENTITY_SQL: &str = "select
-    identity.entity_id,
-    cast(sum(payments.amount) as decimal(18, 2)) as paid,
-    local_month(payments.paid_at) < local_month(setting('reporting.as_of')) as is_complete,
-    local_month(payments.paid_at) as month
-from billing.payments as payments
-inner join core.customer_identity as identity on identity.customer_id = payments.customer_id
-where payments.paid_at < setting('reporting.as_of')
-group by identity.entity_id, local_month(payments.paid_at)
-";
-
-const BY_ENTITY_SIDECAR: &str = r#"
-description = "What an entity paid in a month."
-grain = "month, entity"
-key = ["month", "entity_id"]
-period = "month"
-columns = [
-    ["entity_id", "text", "entity"],
-    ["paid", "money", "payments"],
-    ["is_complete", "flag", "whether the month has ended at as_of"],
-    ["month", "date", "month"],
-]
-"#;
 
 /// The zones of the setting: a payment of midnight belongs to different months.
 const ZONES: [&str; 3] = ["UTC", "Pacific/Auckland", "America/Los_Angeles"];
@@ -143,10 +118,7 @@ impl World {
 
     /// Merges an account into another, or takes that back.
     pub fn merge(&self, is_merged: bool) {
-        let accounts = company::accounts()
-            .with("is_deleted", flags([false, is_merged, false]))
-            .with("merged_into_id", texts(["", if is_merged { "a1" } else { "" }, ""]));
-        self.shop.project.parquet("crm/accounts.parquet", &accounts);
+        self.shop.merge(is_merged);
     }
 
     /// Changes the SQL of a metric; one of the variants has one more column.
