@@ -6,14 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
+use datafusion::datasource::physical_plan::parquet::CachedParquetMetaData;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
-use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::cache::cache_manager::{CachedFileMetadataEntry, FileMetadataCache};
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::parquet_to_arrow_schema;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
 
+use super::doubles::without_doubles;
 use super::span::{InputFile, Spans, spans};
 use super::{FileVersion, Source, SourceFile};
 use crate::domain::names::in_lower_case;
@@ -108,6 +111,8 @@ impl Footers {
                 }
                 format!("{}: not a Parquet file, or a truncated one ({cause}); hint: write the file again", file.label)
             })?;
+        let metadata = without_doubles_in_cache(metadata, file, cache.as_ref())
+            .map_err(|cause| format!("{}: its footer is wrong ({})", file.label, short(&cause.to_string())))?;
         let described = metadata.file_metadata();
         let schema = parquet_to_arrow_schema(described.schema_descr(), described.key_value_metadata())
             .map_err(|cause| format!("{}: its schema cannot be read ({})", file.label, short(&cause.to_string())))?;
@@ -118,6 +123,20 @@ impl Footers {
         read.insert(file.label.clone(), (version, footer.clone()));
         Ok(footer)
     }
+}
+
+/// Returns a footer without the statistics of doubles, which scans then find in the cache.
+fn without_doubles_in_cache(
+    metadata: Arc<ParquetMetaData>,
+    file: &SourceFile,
+    cache: &FileMetadataCache,
+) -> Result<Arc<ParquetMetaData>, ParquetError> {
+    let without = without_doubles(Arc::clone(&metadata))?;
+    if !Arc::ptr_eq(&metadata, &without) {
+        let cached = Arc::new(CachedParquetMetaData::new(Arc::clone(&without)));
+        cache.put(&file.meta.location, CachedFileMetadataEntry::new(file.meta.clone(), cached));
+    }
+    Ok(without)
 }
 
 /// Returns the first line of a cause; paths and backtraces of a library are of no use to the reader.

@@ -4,6 +4,7 @@
 //! they say of the time that a file's rows are of, [`table`] makes a
 //! scan of files in one schema.
 
+mod doubles;
 pub mod footer;
 mod sample_store;
 mod span;

@@ -19,6 +19,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 
 use super::Source;
+use super::doubles::Readers;
 use super::footer::Footer;
 
 /// Files of one table, to be read as rows of `schema`.
@@ -105,7 +106,7 @@ impl Files<'_> {
         let cache = state.runtime_env().cache_manager.get_file_metadata_cache();
         let parquet = ParquetSource::new(table_schema)
             .with_table_parquet_options(options)
-            .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(store, cache)));
+            .with_parquet_file_reader_factory(Arc::new(Readers(CachedParquetFileReaderFactory::new(store, cache))));
         let config = FileScanConfigBuilder::new(self.source.url.clone(), Arc::new(parquet))
             .with_file_groups(groups(files, state.config().target_partitions()))
             .with_statistics(statistics)
