@@ -8,6 +8,8 @@ mod side;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arrow::datatypes::Schema;
+
 use super::Engine;
 use super::session::Session;
 use crate::catalog::TableId;
@@ -116,9 +118,7 @@ struct View {
 /// `Model` where the view has no key, or not the same one on both sides, and whatever running the queries gives.
 pub async fn compare(before: &Engine, after: &Engine, id: &TableId, cells_max: usize) -> Result<Difference> {
     let (of_before, of_after) = (before.table(id).await?, after.table(id).await?);
-    let names = |schema: &arrow::datatypes::Schema| -> Vec<String> {
-        schema.fields().iter().map(|field| field.name().clone()).collect()
-    };
+    let names = |schema: &Schema| -> Vec<String> { schema.fields().iter().map(|field| field.name().clone()).collect() };
     let (names_before, names_after) = (names(&of_before.schema), names(&of_after.schema));
     let key = if of_after.key.is_empty() { of_before.key } else { of_after.key };
     if key.is_empty() || key.iter().any(|name| !names_before.contains(name) || !names_after.contains(name)) {
@@ -262,7 +262,8 @@ impl Record<'_> {
 /// Returns after - before, which has a value of numbers only; `None` where two values count as the same.
 fn change_of(column: &Column, old: Option<&String>, new: Option<&String>) -> Option<Option<f64>> {
     let change = column.is_number.then(|| number(new) - number(old));
-    let is_near = change.is_some_and(|change| {
+    // Nothing is near to infinity, of which each share is infinite.
+    let is_near = change.filter(|change| change.is_finite()).is_some_and(|change| {
         old.is_some() == new.is_some() && change.abs() <= TOLERANCE * number(old).abs().max(number(new).abs())
     });
     if old == new || column.is_double && is_near { None } else { Some(change) }
@@ -271,4 +272,26 @@ fn change_of(column: &Column, old: Option<&String>, new: Option<&String>) -> Opt
 /// Returns the number in a text; 0 where there is none.
 fn number(text: Option<&String>) -> f64 {
     text.and_then(|text| text.parse().ok()).unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{DataType, Field};
+
+    use super::*;
+
+    #[test]
+    fn doubles_are_the_same_by_their_first_digits_and_nothing_is_near_to_infinity() {
+        let schema = Schema::new(vec![Field::new("ratio", DataType::Float64, true)]);
+        let column = Column::common(&schema, &schema, 0).remove(0);
+        let is_same = |old: f64, new: f64| change_of(&column, Some(&old.to_string()), Some(&new.to_string())).is_none();
+        assert!(is_same(1.0, 1.0 + 1e-12) && is_same(f64::INFINITY, f64::INFINITY) && is_same(f64::NAN, f64::NAN));
+        let others = [5.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
+        for (place, old) in others.iter().enumerate() {
+            for new in others.iter().skip(place + 1) {
+                assert!(!is_same(*old, *new) && !is_same(*new, *old), "{old} and {new}");
+            }
+        }
+        assert!(change_of(&column, Some(&"0.0".to_owned()), None).is_some(), "no number is not 0");
+    }
 }
