@@ -27,6 +27,9 @@ const NAME_BYTES_MAX: usize = 255;
 /// The most lists and structs within each other: a log with three times as many could be written, and never read again.
 const LEVELS_MAX: usize = 16;
 
+/// The name that Delta gives what is within a list.
+const ELEMENT: &str = "element";
+
 /// 0001-01-01 and 9999-12-31, in days since 1970-01-01.
 const FIRST_DAY: i32 = -719_162;
 const LAST_DAY: i32 = 2_932_896;
@@ -139,7 +142,9 @@ fn storable_type(kind: &DataType) -> Option<DataType> {
         | DataType::LargeList(field)
         | DataType::ListView(field)
         | DataType::LargeListView(field)
-        | DataType::FixedSizeList(field, _) => DataType::List(Arc::new(storable_field(field)?)),
+        | DataType::FixedSizeList(field, _) => {
+            DataType::List(Arc::new(Field::new(ELEMENT, storable_type(field.data_type())?, true)))
+        }
         DataType::Struct(fields) => {
             DataType::Struct(fields.iter().map(|field| storable_field(field)).collect::<Option<Fields>>()?)
         }
