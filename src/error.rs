@@ -145,6 +145,12 @@ impl Error {
         self
     }
 
+    /// Returns the error with what it is about before its message.
+    pub fn about(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     /// Returns the error with its cause.
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));

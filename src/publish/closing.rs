@@ -1,6 +1,6 @@
 //! Closing a month: its published numbers stay as they are until somebody opens it again, with a reason.
 
-use super::run::{add, newest_lasting};
+use super::entries::{add, newest_lasting};
 use crate::domain::month::Month;
 use crate::engine::Engine;
 use crate::engine::published::entry::{Decision, Entry, Event, State};

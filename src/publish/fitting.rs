@@ -80,7 +80,11 @@ pub(super) async fn require_closed_months_fit(
         problems.push("its rows are divided by another column".to_owned());
     }
     let summary = format!("metric \"{}\" cannot be published: month {month} is closed, and does not fit", view.metric);
-    match Error::list(ErrorKind::Model, &summary, problems) {
+    let error = match problems.as_slice() {
+        [problem] => Some(Error::new(ErrorKind::Model, format!("{summary}: {problem}"))),
+        _ => Error::list(ErrorKind::Model, &summary, problems),
+    };
+    match error {
         Some(error) => Err(error.with_hint(
             "keep what is published beside what is new, or reopen the closed months first: they are published anew then",
         )),

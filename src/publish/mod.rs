@@ -9,7 +9,9 @@
 mod closing;
 mod compute;
 mod digest;
+mod entries;
 mod fitting;
+mod inputs;
 mod merges;
 mod outcome;
 mod restating;
@@ -18,14 +20,15 @@ mod run;
 mod vacuum;
 mod verification;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::month::Month;
 use crate::domain::names::nearest;
 use crate::engine::Engine;
-use crate::engine::published::entry::{BrokenLaw, JobTick};
+use crate::engine::published::entry::{BrokenLaw, JobTick, State};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::SCHEMA;
+use crate::models::Model;
 pub use closing::{close, reopen};
 pub use outcome::Outcome;
 pub use run::materialize;
@@ -98,17 +101,18 @@ pub struct Report {
     pub broken: Vec<BrokenLaw>,
 }
 
-/// Returns the names of the metrics that are asked for; without any, those of all whose tables there are.
+/// Returns the names of the metrics that are asked for, each once; without any, those of all whose tables there are, or were
+/// when they were published.
 ///
 /// # Errors
 /// `NotFound` with every name that no view has.
-fn metrics_of(engine: &Engine, wanted: &[String]) -> Result<Vec<String>> {
+fn metrics_of(engine: &Engine, wanted: &[String], state: &State) -> Result<Vec<String>> {
     let missing = engine.missing_tables();
     let views = || engine.models().iter().filter(|model| model.id.schema == SCHEMA);
     if wanted.is_empty() {
         let is_there = |needs: &[String]| !needs.iter().any(|need| missing.contains(need));
-        let there = views().filter(|model| is_there(&model.sidecar.needs));
-        return Ok(there.map(|model| model.id.name.clone()).collect());
+        let is_due = |model: &&Model| is_there(&model.sidecar.needs) || state.tables.contains_key(&model.id.name);
+        return Ok(views().filter(is_due).map(|model| model.id.name.clone()).collect());
     }
     let mut problems = Vec::new();
     for name in wanted.iter().filter(|name| !views().any(|model| model.id.name == **name)) {
@@ -118,6 +122,6 @@ fn metrics_of(engine: &Engine, wanted: &[String]) -> Result<Vec<String>> {
     }
     match Error::list(ErrorKind::NotFound, "metrics that do not exist", problems) {
         Some(error) => Err(error),
-        None => Ok(wanted.to_vec()),
+        None => Ok(wanted.iter().cloned().collect::<BTreeSet<String>>().into_iter().collect()),
     }
 }

@@ -12,6 +12,7 @@ use super::run::Run;
 use crate::catalog::TableId;
 use crate::domain::month::Month;
 use crate::engine::Session;
+use crate::engine::published::entry::TableState;
 use crate::engine::published::view::View;
 use crate::engine::published::{PUBLISHED, Rest, StandIn, StandIns};
 use crate::error::Result;
@@ -43,7 +44,8 @@ struct Ready {
 impl Reuse {
     /// Notes a metric of which nothing had to be computed.
     pub(super) fn add_current(&mut self, run: &Run<'_>, metric: &str) {
-        if let Some(table) = run.state.tables.get(metric)
+        let is_whole = |table: &&TableState| table.open_until(run.current.plus(-1)).is_empty();
+        if let Some(table) = run.state.tables.get(metric).filter(is_whole)
             && !run.state.has_pending(metric)
         {
             self.current.insert(metric.to_owned(), table.version);

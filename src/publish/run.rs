@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
+use super::entries::{add, is_again, newest_lasting};
+use super::inputs::require_tables;
 use super::outcome::{Found, Looked, Outcome};
 use super::restating::Restated;
 use super::reuse::{Reuse, in_order_of_reading};
@@ -60,11 +60,11 @@ enum Ended {
 /// cannot be computed, `Storage` where the warehouse cannot be read or written. A run that is held is no error, but a
 /// report with the laws that are broken.
 pub async fn materialize(engine: &Engine, request: &Request, progress: Progress<'_>) -> Result<Report> {
-    let metrics = metrics_of(engine, &request.metrics)?;
     let mut beginning = 0;
     loop {
         beginning += 1;
         let mut run = Run::begin(engine, request, progress).await?;
+        let metrics = metrics_of(engine, &request.metrics, &run.state)?;
         run.require_ended()?;
         let ended = run.go(&metrics).await;
         run.discard().await;
@@ -82,6 +82,14 @@ pub async fn materialize(engine: &Engine, request: &Request, progress: Progress<
         };
         run.record_failure(&metrics, &error).await;
         return Err(error);
+    }
+}
+
+/// Returns an error with the metric that could not be computed, which a query by itself does not know.
+fn of_query(metric: &str, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Query | ErrorKind::Limit => error.about(&format!("metric \"{metric}\"")),
+        _ => error,
     }
 }
 
@@ -131,6 +139,7 @@ impl<'a> Run<'a> {
         for (place, metric) in in_order_of_reading(self, metrics).iter().enumerate() {
             (self.progress)(Step::Computing(metric, place, metrics.len()));
             let observation = Observation::of(self.engine, &self.session, metric).await?;
+            require_tables(self.engine, &self.state, metric, &observation).await?;
             report.metrics.insert(metric.clone(), BTreeMap::new());
             report.computed.insert(metric.clone(), "none".to_owned());
             if self.is_current(metric, &observation) {
@@ -144,7 +153,9 @@ impl<'a> Run<'a> {
                 continue;
             }
             let session = reuse.session_of(self, metric).await?;
-            let of_metric = Found::of(self, &session, &mut restated, Looked { view, observation, scope }).await?;
+            let looked = Looked { view, observation, scope };
+            let of_metric = Found::of(self, &session, &mut restated, looked).await;
+            let of_metric = of_metric.map_err(|error| of_query(metric, error))?;
             reuse.add(self, &of_metric);
             report.computed.insert(metric.clone(), of_metric.scope.words());
             report.metrics.insert(metric.clone(), of_metric.outcomes.clone());
@@ -366,35 +377,4 @@ impl<'a> Run<'a> {
             tracing::warn!(%cause, "a failed run cannot be recorded");
         }
     }
-}
-
-/// Returns whether an event says nothing that the one before it did not say.
-fn is_again(before: &Event, event: &Event) -> bool {
-    match (before, event) {
-        (Event::Held(before), Event::Held(now)) => (&before.metrics, &before.broken) == (&now.metrics, &now.broken),
-        (Event::Failed { .. }, Event::Failed { .. }) => before == event,
-        _ => false,
-    }
-}
-
-/// Returns the newest entry, which lasts from then on: a run that finds nothing to do vouches for what it found.
-///
-/// # Errors
-/// `Storage` where the ledger cannot be read or written.
-pub(super) async fn newest_lasting(engine: &Engine) -> Result<Option<Arc<Entry>>> {
-    let newest = engine.newest_entry().await?;
-    if let Some(newest) = &newest {
-        engine.ledger().make_last(newest.number).await?;
-    }
-    Ok(newest)
-}
-
-/// Adds an entry to the ledger.
-///
-/// # Errors
-/// `Storage` where it cannot be written, or nobody can say whether it was.
-pub(super) async fn add(engine: &Engine, entry: &Entry) -> Result<Append> {
-    let document = serde_json::to_vec(entry)
-        .map_err(|cause| Error::new(ErrorKind::Internal, "an entry cannot be encoded").with_source(cause))?;
-    engine.ledger().append(entry.number, &Bytes::from(document)).await
 }

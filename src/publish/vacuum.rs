@@ -35,7 +35,7 @@ struct Named {
 /// `Storage` where the warehouse cannot be read, or a version is gone that an entry names; nothing is taken away then.
 pub async fn vacuum(engine: &Engine, days: u32, leftovers: Leftovers) -> Result<Vec<OldFile>> {
     let lake = engine.warehouse();
-    let before_micros = engine.now_micros() - i64::from(days) * MICROS_PER_DAY;
+    let before_micros = engine.now_micros().saturating_sub(i64::from(days).saturating_mul(MICROS_PER_DAY));
     // Listed before the ledger is read: what a run adds in between is named then.
     let mut candidates = Vec::new();
     for folder in [PUBLISHED, OWN_FOLDER] {

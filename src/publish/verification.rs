@@ -60,7 +60,7 @@ pub async fn verify(
     let Some(entry) = engine.newest_entry().await?.filter(|entry| !entry.state.tables.is_empty()) else {
         return Err(Error::new(ErrorKind::NotFound, "nothing is published").with_hint("topline materialize publishes"));
     };
-    let wanted = if metrics.is_empty() { Vec::new() } else { metrics_of(engine, metrics)? };
+    let wanted = if metrics.is_empty() { Vec::new() } else { metrics_of(engine, metrics, &entry.state)? };
     let tables: Vec<_> =
         entry.state.tables.iter().filter(|(metric, _)| wanted.is_empty() || wanted.contains(*metric)).collect();
     let mut findings = Vec::new();

@@ -18,7 +18,7 @@ use crate::auth::ANONYMOUS;
 use crate::catalog::TableId;
 use crate::domain::month::Month;
 use crate::engine::{Engine, Session};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::functions::names::SessionUser;
 use crate::lake::Part;
 use crate::metrics;
@@ -86,7 +86,11 @@ impl Accelerating<'_> {
             return Ok(None);
         }
         let engine = Engine::over(Arc::clone(&self.session.shared), SessionUser::owner(ANONYMOUS));
-        let view = View::of(&engine, &id.name).await?;
+        let view = match View::of(&engine, &id.name).await {
+            // What cannot be published any more can still be computed.
+            Err(error) if matches!(error.kind(), ErrorKind::Model | ErrorKind::Query) => return Ok(None),
+            view => view?,
+        };
         let now = Observation::of(&engine, &self.session, &id.name).await?;
         let scope = Scope::since(published, (&engine, &self.session), &view, &now).await?;
         let Scope::Ranges(others) = &scope else { return Ok(None) };

@@ -24,7 +24,20 @@ pub struct Entry {
     pub state: State,
 }
 
-/// A deed.
+/// An entry without the state, which is most of its bytes.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Deed {
+    /// The number of the entry.
+    pub number: u64,
+    /// The run that wrote it.
+    pub run_id: String,
+    /// When, in microseconds since 1970-01-01 UTC.
+    pub at_micros: i64,
+    /// What was done.
+    pub event: Event,
+}
+
+/// What is done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Event {
@@ -234,6 +247,15 @@ impl TableState {
             (Some(_), true) => last().map(|last| (Month::FIRST, last)).into_iter().collect(),
             _ => self.looked.clone(),
         }
+    }
+
+    /// Returns the months up to one that were not whole when all that were due were computed, each range from its first to
+    /// its last.
+    pub fn open_until(&self, last: Month) -> Vec<(Month, Month)> {
+        let looked = self.looked();
+        let next = looked.iter().skip(1).map(|(first, _)| first.plus(-1)).chain([last]);
+        let between = looked.iter().zip(next).map(|((_, end), next)| (end.plus(1), next));
+        between.filter(|(first, last)| first <= last).collect()
     }
 
     /// Returns whether a month is published, be it with rows or without.

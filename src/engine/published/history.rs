@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::common::{DataFusionError, Result, internal_err};
 
-use super::entry::{Entry, Event};
+use super::entry::{Deed, Entry, Event};
 use super::provider::Pin;
 use crate::domain::month::Month;
 use crate::engine::state::Shared;
@@ -107,9 +107,9 @@ pub(in crate::engine) fn months() -> SchemaRef {
 /// `Storage` where the ledger cannot be read.
 pub(in crate::engine) async fn run_rows(shared: &Shared, state: &dyn Session) -> Result<Vec<ArrayRef>> {
     let newest = pinned(shared, state).await?;
-    let mut entries = shared.published.entries().await.map_err(external)?;
-    entries.retain(|entry| newest.as_ref().is_some_and(|newest| entry.number <= newest.number));
-    Ok(run_columns(&entries))
+    let mut deeds = shared.published.deeds().await.map_err(external)?;
+    deeds.retain(|deed| newest.as_ref().is_some_and(|newest| deed.number <= newest.number));
+    Ok(run_columns(&deeds))
 }
 
 /// Returns the rows of the table of published months, of the entry that the query looks at.
@@ -148,22 +148,22 @@ fn instants(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
     Arc::new(values.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
 }
 
-fn run_columns(entries: &[Arc<Entry>]) -> Vec<ArrayRef> {
-    let runs: Vec<Run> = entries.iter().map(|entry| Run::of(entry)).collect();
+fn run_columns(deeds: &[Arc<Deed>]) -> Vec<ArrayRef> {
+    let runs: Vec<Run> = deeds.iter().map(|deed| Run::of(deed)).collect();
     vec![
-        texts(entries.iter().map(|entry| Some(entry.run_id.clone()))),
+        texts(deeds.iter().map(|deed| Some(deed.run_id.clone()))),
         texts(runs.iter().map(|run| Some(run.kind.to_owned()))),
         texts(runs.iter().map(|run| run.metrics.clone())),
         texts(runs.iter().map(|run| run.computed.clone())),
         texts(runs.iter().map(|run| run.by.clone())),
         texts(runs.iter().map(|run| run.reason.clone())),
-        counts(entries.iter().map(|entry| Some(entry.number))),
+        counts(deeds.iter().map(|deed| Some(deed.number))),
         counts(runs.iter().map(|run| run.months.map(|months| months[0]))),
         counts(runs.iter().map(|run| run.months.map(|months| months[1]))),
         counts(runs.iter().map(|run| run.months.map(|months| months[2]))),
         counts(runs.iter().map(|run| run.restatements)),
         dates(runs.iter().map(|run| run.month.clone())),
-        instants(entries.iter().map(|entry| Some(entry.at_micros))),
+        instants(deeds.iter().map(|deed| Some(deed.at_micros))),
         instants(runs.iter().map(|run| run.as_of_micros)),
     ]
 }
@@ -185,7 +185,7 @@ struct Run {
 }
 
 impl Run {
-    fn of(entry: &Entry) -> Self {
+    fn of(deed: &Deed) -> Self {
         let decision = |kind, decision: &super::entry::Decision| Self {
             kind,
             by: Some(decision.by.clone()),
@@ -193,7 +193,7 @@ impl Run {
             month: Some(decision.month.clone()),
             ..Self::default()
         };
-        match &entry.event {
+        match &deed.event {
             Event::Closed(closing) => decision("closed", closing),
             Event::Reopened(opening) => decision("reopened", opening),
             Event::Failed { metrics, error } => Self {

@@ -24,6 +24,7 @@ use bytes::Bytes;
 use chrono::DateTime;
 use datafusion::catalog::TableProvider;
 use futures::{StreamExt, TryStreamExt, stream};
+use serde::de::DeserializeOwned;
 
 use super::state::Shared;
 use crate::catalog::TableId;
@@ -31,7 +32,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{Lake, Ledger, TableVersion};
 use crate::metrics;
 pub(super) use acceleration::Acceleration;
-use entry::Entry;
+use entry::{Deed, Entry};
 pub use history::restatements;
 pub(super) use history::{TABLES, month_rows, months, run_rows, runs};
 pub(super) use provider::{Pin, PublishedTable};
@@ -75,8 +76,8 @@ pub(super) struct Published {
     ledger: Ledger,
     newest: Mutex<Option<Arc<Entry>>>,
     versions: Mutex<HashMap<(String, u64), Arc<TableVersion>>>,
-    /// Entries without their state, by number.
-    past: Mutex<BTreeMap<u64, Arc<Entry>>>,
+    /// What was done, by the number of the entry.
+    past: Mutex<BTreeMap<u64, Arc<Deed>>>,
 }
 
 impl Published {
@@ -117,6 +118,11 @@ impl Published {
     /// # Errors
     /// `NotFound` where there is none of the number, `Storage` where it cannot be read.
     pub(super) async fn read(&self, number: u64) -> Result<Entry> {
+        self.document(number).await
+    }
+
+    /// Returns an entry, or what of it the type asks for.
+    async fn document<T: DeserializeOwned>(&self, number: u64) -> Result<T> {
         let document: Bytes = self.ledger.read(number).await?.ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("version {number} of what is published does not exist"))
                 .with_hint("select version, at, kind from meta.runs lists them")
@@ -128,23 +134,22 @@ impl Published {
         })
     }
 
-    /// Returns the entries without their state, the oldest first; of very many the newest.
+    /// Returns what was done, the oldest first; of very many deeds the newest.
     ///
     /// # Errors
     /// `Storage` where the ledger cannot be read.
-    pub(super) async fn entries(&self) -> Result<Vec<Arc<Entry>>> {
+    pub(super) async fn deeds(&self) -> Result<Vec<Arc<Deed>>> {
         let Some(newest) = self.newest().await? else { return Ok(Vec::new()) };
         let numbers = newest.number.saturating_sub(RUNS_MAX - 1)..=newest.number;
         let unknown: Vec<u64> = {
             let past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
             numbers.clone().filter(|number| !past.contains_key(number)).collect()
         };
-        let reads = unknown.into_iter().map(|number| self.read(number));
-        let read: Vec<Entry> = stream::iter(reads).buffer_unordered(READS_MAX).try_collect().await?;
+        // Thousands of states do not fit into memory.
+        let reads = unknown.into_iter().map(|number| self.document(number));
+        let read: Vec<Deed> = stream::iter(reads).buffer_unordered(READS_MAX).try_collect().await?;
         let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
-        for entry in read {
-            past.insert(entry.number, Arc::new(Entry { state: entry::State::default(), ..entry }));
-        }
+        past.extend(read.into_iter().map(|deed| (deed.number, Arc::new(deed))));
         past.retain(|number, _| numbers.contains(number));
         Ok(past.values().cloned().collect())
     }
@@ -154,7 +159,7 @@ impl Published {
         let known = self.past.lock().unwrap_or_else(PoisonError::into_inner).get(&number).map(|entry| entry.at_micros);
         match known {
             Some(at_micros) => Ok(at_micros),
-            None => Ok(self.read(number).await?.at_micros),
+            None => Ok(self.document::<Deed>(number).await?.at_micros),
         }
     }
 

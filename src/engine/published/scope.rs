@@ -75,6 +75,7 @@ impl Scope {
         }
         let mut ranges: Vec<(Month, Month)> = vec![(times.month(times.since), last)];
         ranges.extend(touched.iter().map(|touched| (touched.first, touched.last.unwrap_or(last).min(last))));
+        ranges.extend(before.open_until(last));
         // What was computed of something else, by a run of some months, is not known to be right.
         let others = published().filter(|month| before.basis(&month.to_string()) != Some(covered));
         ranges.extend(others.filter(|month| *month <= last).map(|month| (month, month)));

@@ -10,7 +10,7 @@ use super::{MONTH, RUN_ID, Rest};
 use crate::catalog::TableId;
 use crate::domain::month::Month;
 use crate::engine::Engine;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{Columns, Part, storable};
 use crate::metrics::SCHEMA;
 
@@ -54,7 +54,8 @@ impl View {
     /// Returns a view by its name.
     ///
     /// # Errors
-    /// `NotFound` where there is none, `Model` where it cannot be planned, `Query` where its columns cannot be stored.
+    /// `NotFound` where there is none, `Model` where it cannot be planned or its columns are none of a published metric,
+    /// `Query` where they cannot be stored.
     pub async fn of(engine: &Engine, metric: &str) -> Result<Self> {
         let id = TableId { schema: SCHEMA.to_owned(), name: metric.to_owned() };
         let listing = engine.table(&id).await?;
@@ -65,7 +66,8 @@ impl View {
             Some((None, Some(period))) => Division::Period(period.to_owned()),
             _ => Division::Whole,
         };
-        let schema = storable(&listing.schema)?;
+        let schema = storable(&listing.schema).map_err(|error| error.about(&format!("view \"{id}\"")))?;
+        require_columns(&id, &schema, &division)?;
         let all = || schema.fields().iter().map(|field| field.name().clone()).collect();
         let key = if listing.key.is_empty() { all() } else { listing.key };
         let behind = engine.models().closure([id]);
@@ -187,6 +189,30 @@ impl View {
     }
 }
 
+/// Refuses columns that a published table has of its own, and those that say which rows are published when and are of
+/// another type than that takes.
+fn require_columns(id: &TableId, schema: &Schema, division: &Division) -> Result<()> {
+    let mut problems = Vec::new();
+    for name in [MONTH, RUN_ID].into_iter().filter(|name| schema.field_with_name(name).is_ok()) {
+        problems.push(format!("view \"{id}\": a published table has a column \"{name}\" of its own; hint: rename it"));
+    }
+    let period = match division {
+        Division::Whole | Division::Derived(_) => None,
+        Division::OwnMonth => Some(OWN_MONTH),
+        Division::Period(column) => Some(column.as_str()),
+    };
+    let has_months = *division != Division::Whole;
+    let typed = [period.map(|name| (name, DataType::Date32)), has_months.then_some((IS_COMPLETE, DataType::Boolean))];
+    for (name, kind) in typed.into_iter().flatten() {
+        if let Ok(field) = schema.field_with_name(name)
+            && field.data_type() != &kind
+        {
+            problems.push(format!("view \"{id}\": expected column \"{name}\" as {kind}, found {}", field.data_type()));
+        }
+    }
+    Error::list(ErrorKind::Model, "a metric cannot be published", problems).map_or(Ok(()), Err)
+}
+
 /// Returns the month of a file: `2026-03`, or [`WHOLE`]. It is that by which the file was divided when it was written,
 /// whatever the view is divided by now.
 pub fn month_of(part: &Part) -> String {
@@ -195,9 +221,10 @@ pub fn month_of(part: &Part) -> String {
 }
 
 /// Returns the condition that a month is in one of some ranges. It begins with the first and the last of all: that is what
-/// scans can leave out files by.
+/// scans can leave out files by. The day that a month has in a view need not be its first.
 fn within(month: &str, ranges: &[(Month, Month)]) -> String {
-    let range = |first: &Month, last: &Month| format!("{month} >= {} and {month} <= {}", first.sql(), last.sql());
+    let range =
+        |first: &Month, last: &Month| format!("{month} >= {} and {month} < {}", first.sql(), last.plus(1).sql());
     match ranges {
         [] => "false".to_owned(),
         [(first, last)] => range(first, last),

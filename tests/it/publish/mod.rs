@@ -6,6 +6,7 @@ mod crashes;
 mod faults;
 mod histories;
 mod months;
+mod own_metrics;
 mod reach;
 mod runs;
 mod upgrades;
