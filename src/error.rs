@@ -173,6 +173,13 @@ impl Error {
         self.id.as_deref()
     }
 
+    /// Returns what caused it, the nearest first: for the log, since causes name files and code.
+    pub fn causes(&self) -> Vec<String> {
+        std::iter::successors(std::error::Error::source(self), |cause| cause.source())
+            .map(ToString::to_string)
+            .collect()
+    }
+
     /// Returns the error with the cause of another, for one that lists others.
     pub fn with_source_of(mut self, other: &Self) -> Self {
         self.source.clone_from(&other.source);

@@ -29,9 +29,7 @@ pub(super) fn code_of(kind: ErrorKind) -> Code {
 /// Returns the status of an error: message and hint. The causes go to the log, because they name files and code.
 pub(super) fn status_of(error: &Error) -> Status {
     let error = error.clone().with_id();
-    let causes: Vec<String> = std::iter::successors(std::error::Error::source(&error), |cause| cause.source())
-        .map(ToString::to_string)
-        .collect();
+    let causes = error.causes();
     let id = error.id().unwrap_or_default();
     match error.kind() {
         ErrorKind::Internal => tracing::error!(%error, id, ?causes, "a call failed"),
