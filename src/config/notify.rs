@@ -98,9 +98,9 @@ impl Reader {
                 Some(value) => self.share(&format!("{place} restated_above"), &value),
                 None => 0.0,
             };
-            if let Some(means) = self.means(&place, keys, environment) {
-                channels.insert(name, ChannelConfig { means, on, restated_above });
-            }
+            // One with a slip is known all the same: it is named once, and not by every job that tells it something.
+            let means = self.means(&place, keys, environment).unwrap_or(Means::Command(Vec::new()));
+            channels.insert(name, ChannelConfig { means, on, restated_above });
         }
         channels
     }
@@ -119,6 +119,10 @@ impl Reader {
             }
             (None, Some(variable), None) => {
                 Some(Means::Webhook { url: of_variable(variable?), token: token.flatten().map(of_variable) })
+            }
+            (None, None, Some(_)) if token.is_some() => {
+                self.problem_at(place, "key token_env goes with a webhook, and this is a command");
+                None
             }
             (None, None, Some(command)) => self.command(&format!("{place} command"), command).map(Means::Command),
             _ => {

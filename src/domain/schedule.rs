@@ -25,6 +25,13 @@ impl Schedule {
     /// # Errors
     /// What is wrong with the pattern.
     pub fn parse(pattern: &str, zone: Tz) -> Result<Self, String> {
+        let wrong = |fault: &str| {
+            format!("expected a cron pattern of five fields such as \"30 6 * * mon-fri\", found \"{pattern}\": {fault}")
+        };
+        // To the parser it is a minute that never comes, which it then looks for in three thousand years of minutes.
+        if pattern.split_whitespace().any(|field| field.split(',').any(str::is_empty)) {
+            return Err(wrong("a comma has nothing before or behind it"));
+        }
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
         let cron = parser.parse(pattern).map_err(|fault| {
             let fault = match fault {
@@ -33,8 +40,7 @@ impl Schedule {
                 }
                 other => other.to_string(),
             };
-            let fault = super::names::in_lower_case(&fault);
-            format!("expected a cron pattern of five fields such as \"30 6 * * mon-fri\", found \"{pattern}\": {fault}")
+            wrong(&super::names::in_lower_case(&fault))
         })?;
         let schedule = Self { cron, zone };
         match schedule.after(0) {
@@ -137,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_is_no_pattern_or_never_comes_is_refused() {
-        for wrong in ["", "* * * *", "0 30 2 * * *", "0 25 * * *", "x * * * *"] {
+        for wrong in ["", "* * * *", "0 30 2 * * *", "0 25 * * *", "x * * * *", ", * * * *", "1,,2 * * * *"] {
             let fault = Schedule::parse(wrong, Tz::UTC).expect_err(wrong);
             assert!(fault.starts_with("expected a cron pattern of five fields"), "{fault}");
         }

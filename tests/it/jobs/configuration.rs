@@ -28,7 +28,7 @@ months = "last 0"
 policy = "lates"
 retries = 99
 deadline = "soon"
-notify = ["slak"]
+notify = ["slack", "slak"]
 
 [[jobs]]
 cron = "0 0 31 2 *"
@@ -50,13 +50,18 @@ comand = ["page"]
 
 [notify.mail]
 command = "mail ops"
+
+[notify.page]
+command = ["page"]
+token_env = "TOKEN"
 "#,
     );
     let error = project.config(&[]).expect_err("it is wrong");
     assert_says(
         &project.described(&error),
-        r#"Config: the configuration is wrong: 19 problems
+        r#"Config: the configuration is wrong: 20 problems
   DIR/topline.toml: [notify.mail] command: expected a list of a program and its arguments, found "mail ops"; hint: no shell reads it
+  DIR/topline.toml: [notify.page]: key token_env goes with a webhook, and this is a command
   DIR/topline.toml: unknown key "comand" in [notify.pager]; hint: did you mean "command"?
   DIR/topline.toml: [notify.pager]: expected one of the keys webhook, webhook_env and command
   DIR/topline.toml: unknown news "hold" in [notify.slack] on; hint: did you mean "held"?
@@ -66,7 +71,7 @@ command = "mail ops"
   DIR/topline.toml: unknown key "month" in [[jobs]] nightly; hint: did you mean "months"?
   DIR/topline.toml: [[jobs]] nightly zone: expected an IANA time zone such as Europe/Berlin, found "Mars/Olympus"
   DIR/topline.toml: [[jobs]] nightly cron: expected a cron pattern of five fields such as "30 6 * * mon-fri", found "0 25 * * *": number out of bounds
-  DIR/topline.toml: [[jobs]] nightly notify: there is no [notify.slak]; hint: add it
+  DIR/topline.toml: unknown channel "slak" in [[jobs]] nightly notify; hint: did you mean "slack"?
   DIR/topline.toml: [[jobs]] nightly months: expected due, open, or last N with N from 1 to 120, found "last 0"
   DIR/topline.toml: [[jobs]] nightly policy: expected latest, all or skip, found "lates"
   DIR/topline.toml: [[jobs]] nightly retries: expected a whole number from 0 to 24, found integer 99
@@ -98,6 +103,6 @@ async fn every_metric_and_tag_that_is_not_known_is_named_at_once() {
 async fn the_zone_of_a_job_is_the_reporting_zone_where_it_names_none() {
     let jobs = "[reporting]\ntimezone = \"Europe/Berlin\"\n\n[[jobs]]\nname = \"a\"\ncron = \"0 2 * * *\"\n";
     let shop = Shop::new(jobs, "2026-01-01T00:00:00Z");
-    let standings = shop.scheduler().await.standings().await.expect("no journal yet");
+    let standings = shop.scheduler().await.standings().await;
     assert_eq!((standings[0].state, standings[0].zone.as_deref()), ("new", Some("Europe/Berlin")));
 }
