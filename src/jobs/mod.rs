@@ -21,10 +21,11 @@ mod scheduler;
 mod settling;
 mod standing;
 mod tables;
+mod words;
 
 pub use asked::Asked;
 pub use entry::{Cause, Outcome, Settled};
 pub use run::Progress;
-pub use scheduler::Scheduler;
+pub use scheduler::{RELEASE_MAX, Scheduler};
 pub use standing::{Standing, TickRecord};
 pub use tables::hand_over;

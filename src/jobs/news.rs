@@ -9,6 +9,7 @@ use super::entry::{Outcome, Settled, State};
 use super::job::Job;
 use super::letter::Letter;
 use super::run::within;
+use super::words::{WHAT_MAX, Words, shortened};
 use crate::config::{ChannelConfig, News};
 use crate::domain::names::counted;
 use crate::engine::Engine;
@@ -88,14 +89,16 @@ impl Findings {
         let (name, deadline) = (job.config.name.as_str(), job.deadline());
         match within(deadline, published_since(engine, name, state.told)).await {
             Ok((published, entries)) => (findings.published, findings.told) = (published, Some(entries)),
-            Err(error) => tracing::warn!(%error, job = name, "what was published is not known"),
+            Err(error) => {
+                tracing::warn!(%error, causes = ?error.causes(), job = name, "what was published is not known")
+            }
         }
         if wants(News::Restated) {
             match within(deadline, moved(engine, &findings.published)).await {
                 Ok(moved) => findings.moved = moved,
                 Err(error) => {
                     findings.told = None;
-                    tracing::warn!(%error, job = name, "what moved is not known");
+                    tracing::warn!(%error, causes = ?error.causes(), job = name, "what moved is not known");
                 }
             }
         }
@@ -108,7 +111,9 @@ impl Findings {
                     Ok(cards) => {
                         findings.targets = Targets::Off(cards.into_iter().flat_map(|card| card.off_target).collect());
                     }
-                    Err(error) => tracing::warn!(%error, job = name, "what is off target is not known"),
+                    Err(error) => {
+                        tracing::warn!(%error, causes = ?error.causes(), job = name, "what is off target is not known")
+                    }
                 }
             }
         }
@@ -226,48 +231,9 @@ fn body(
     config: &ChannelConfig,
     news: News,
 ) -> Option<Value> {
-    let why = settled.why.clone().unwrap_or_default();
-    let (text, details) = match news {
-        News::Held if settled.outcome == Outcome::Held => {
-            let examples = findings.broken.iter().flat_map(|law| law.examples.iter().take(NAMED_MAX));
-            let lines: Vec<&str> = examples.map(String::as_str).collect();
-            (with_lines(format!("was held, and nothing was published: {why}"), &lines), json!(findings.broken))
-        }
-        News::Failed if settled.outcome == Outcome::Dead => {
-            let attempts = counted(settled.attempts.into(), "attempt");
-            let back = format!("topline jobs run {} --again runs it again", job.config.name);
-            (format!("was given up after {attempts}: {why}; {back}"), Value::Null)
-        }
-        News::Restated => {
-            let beyond = |moved: &&Moved| moved.share.is_none_or(|share| share > config.restated_above);
-            let moved: Vec<&Moved> = findings.moved.iter().filter(beyond).collect();
-            let named = &moved[..moved.len().min(NAMED_MAX)];
-            let lines: Vec<String> = named.iter().map(|moved| moved.line()).collect();
-            let count = counted(moved.len() as u64, "published number");
-            let restating = findings.published.iter().filter(|version| version.restatements > 0);
-            let versions: Vec<String> = restating.map(|version| version.number.to_string()).collect();
-            let word = if versions.len() == 1 { "version" } else { "versions" };
-            let text = format!("restated {count}, {word} {}", versions.join(", "));
-            (with_lines((!moved.is_empty()).then_some(text)?, &lines), json!(named))
-        }
-        News::OffTarget => {
-            let known = &before.off_target;
-            let Targets::Off(off) = &findings.targets else { return None };
-            let new: Vec<&OffTarget> = off.iter().filter(|off| !known.contains(&name_of(off))).collect();
-            let lines: Vec<String> = new.iter().map(|off| off_line(off)).collect();
-            let text = format!("found {} off target", counted(new.len() as u64, "metric"));
-            (with_lines((!new.is_empty()).then_some(text)?, &lines), json!(new))
-        }
-        News::Recovered => {
-            let last = before.last.as_ref().filter(|last| last.outcome != Outcome::Done)?;
-            let is_well = settled.outcome == Outcome::Done;
-            let text = format!("does its work again: the tick before it was {}", last.outcome.name());
-            (is_well.then_some(text)?, Value::Null)
-        }
-        News::Held | News::Failed => return None,
-    };
+    let words = words(job, before, settled, findings, config, news)?;
     Some(json!({
-        "text": format!("topline: job {} {text}", job.config.name),
+        "text": words.text(&config.means),
         "news": news.name(),
         "job": job.config.name,
         "tick": instant(settled.tick),
@@ -275,16 +241,67 @@ fn body(
         "version": settled.version,
         "metrics": settled.metrics,
         "months": settled.months,
-        "details": details,
+        "details": words.details,
     }))
+}
+
+fn words(
+    job: &Job,
+    before: &State,
+    settled: &Settled,
+    findings: &Findings,
+    config: &ChannelConfig,
+    news: News,
+) -> Option<Words> {
+    let say = |what: String, lines: Vec<String>, more: usize, details: Value| {
+        Some(Words { what: format!("topline: job {} {what}", job.config.name), lines, more, details })
+    };
+    let alone = |what: String| say(what, Vec::new(), 0, Value::Null);
+    let why = settled.why.clone().unwrap_or_default();
+    match news {
+        News::Held if settled.outcome == Outcome::Held => {
+            let laws = &findings.broken[..findings.broken.len().min(NAMED_MAX)];
+            let lines = laws.iter().flat_map(|law| law.examples.iter().take(NAMED_MAX / laws.len())).cloned().collect();
+            say(format!("was held, and nothing was published: {why}"), lines, 0, json!(laws))
+        }
+        News::Failed if settled.outcome == Outcome::Dead => {
+            let attempts = counted(settled.attempts.into(), "attempt");
+            let back = format!("topline jobs run {} --again runs it again", job.config.name);
+            alone(format!("was given up after {attempts}: {}; {back}", shortened(&why, WHAT_MAX / 2)))
+        }
+        News::Restated => {
+            let beyond = |moved: &&Moved| moved.share.is_none_or(|share| share > config.restated_above);
+            let moved: Vec<&Moved> = findings.moved.iter().filter(beyond).collect();
+            let named = &moved[..moved.len().min(NAMED_MAX)];
+            let lines: Vec<String> = named.iter().map(|moved| moved.line()).collect();
+            // More were not looked at.
+            let at_least = if moved.len() == MOVED_MAX { "at least " } else { "" };
+            let count = counted(moved.len() as u64, "published number");
+            let restating = findings.published.iter().filter(|version| version.restatements > 0);
+            let versions: Vec<String> = restating.map(|version| version.number.to_string()).collect();
+            let word = if versions.len() == 1 { "version" } else { "versions" };
+            let what = format!("restated {at_least}{count}, {word} {}", versions.join(", "));
+            say((!moved.is_empty()).then_some(what)?, lines, moved.len() - named.len(), json!(named))
+        }
+        News::OffTarget => {
+            let known = &before.off_target;
+            let Targets::Off(off) = &findings.targets else { return None };
+            let new: Vec<&OffTarget> = off.iter().filter(|off| !known.contains(&name_of(off))).collect();
+            let lines: Vec<String> = new.iter().map(|off| off_line(off)).collect();
+            let what = format!("found {} off target", counted(new.len() as u64, "metric"));
+            say((!new.is_empty()).then_some(what)?, lines, 0, json!(new))
+        }
+        News::Recovered => {
+            let last = before.last.as_ref().filter(|last| last.outcome != Outcome::Done)?;
+            let is_well = settled.outcome == Outcome::Done;
+            alone(is_well.then(|| format!("does its work again: the tick before it was {}", last.outcome.name()))?)
+        }
+        News::Held | News::Failed => None,
+    }
 }
 
 fn instant(micros: i64) -> String {
     DateTime::from_timestamp_micros(micros).unwrap_or_default().to_rfc3339_opts(SecondsFormat::AutoSi, true)
-}
-
-fn with_lines(text: String, lines: &[impl AsRef<str>]) -> String {
-    lines.iter().fold(text, |text, line| format!("{text}\n• {}", line.as_ref()))
 }
 
 impl Moved {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -20,7 +21,7 @@ use super::entry::{Event, State};
 use super::job::Job;
 use super::letter::Letter;
 use super::news::OWN_MICROS;
-use super::retry::pause_micros;
+use super::retry::{PAUSE_MAX_MICROS, pause_micros};
 use super::scheduler::Scheduler;
 use crate::config::{Address, Means, is_private_url};
 use crate::error::{Error, ErrorKind, Result};
@@ -42,6 +43,8 @@ pub(super) const OUTBOX_MAX: usize = 100;
 #[derive(Debug)]
 pub(super) struct Post {
     client: Client,
+    /// Of channels that did not take the last letter: how many they did not take in turn, and when the next one is tried.
+    pauses: Mutex<BTreeMap<String, (u32, i64)>>,
 }
 
 /// What became of a letter.
@@ -59,7 +62,7 @@ impl Post {
             .redirect(Policy::none())
             .build()
             .map_err(|cause| Error::new(ErrorKind::Internal, "HTTP requests cannot be made").with_source(cause))?;
-        Ok(Self { client })
+        Ok(Self { client, pauses: Mutex::default() })
     }
 
     async fn send(&self, means: &Means, letter: &Letter) -> Result<()> {
@@ -67,6 +70,25 @@ impl Post {
             Means::Webhook { url, token } => self.call(url, token.as_ref(), letter).await,
             Means::Command(words) => start(words, letter).await,
         }
+    }
+
+    /// Returns the instant before which nothing is tried of a channel. Each attempt writes all letters that wait down, so
+    /// that a receiver that is gone is not tried with one after the other.
+    fn paused_until(&self, channel: &str, now: i64) -> Option<i64> {
+        let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, until) = *pauses.get(channel)?;
+        // A clock that was ahead does not keep letters for ever.
+        (now < until && until <= now + PAUSE_MAX_MICROS).then_some(until)
+    }
+
+    fn note_taken(&self, channel: &str) {
+        self.pauses.lock().unwrap_or_else(PoisonError::into_inner).remove(channel);
+    }
+
+    fn note_refused(&self, channel: &str, now: i64) {
+        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        let pause = pauses.entry(channel.to_owned()).or_default();
+        *pause = (pause.0 + 1, now + pause_micros(pause.0 + 1));
     }
 
     async fn call(&self, url: &Address, token: Option<&Address>, letter: &Letter) -> Result<()> {
@@ -203,9 +225,12 @@ impl Scheduler {
             let now = self.clock.now_micros();
             let since = if letter.by == self.by { letter.not_before } else { letter.until.max(letter.not_before) };
             // A clock that was ahead does not keep letters for ever.
-            if now < since && since <= now + 2 * super::retry::PAUSE_MAX_MICROS {
+            if now < since && since <= now + 2 * PAUSE_MAX_MICROS {
                 next = next.into_iter().chain([since]).min();
                 continue;
+            }
+            if let Some(until) = self.post.paused_until(&letter.channel, now) {
+                return Ok(Some(until));
             }
             if began.elapsed() > ROUND {
                 return Ok(Some(now));
@@ -216,7 +241,7 @@ impl Scheduler {
             };
             let Some(own) = own else { continue };
             if let Some(again) = self.deliver_one(job, &own).await? {
-                return Ok(next.into_iter().chain([again]).min());
+                return Ok(self.post.paused_until(&letter.channel, now).or(Some(again)));
             }
         }
         Ok(next)
@@ -237,14 +262,16 @@ impl Scheduler {
             return self.note(job, letter, Fate::Gone).await;
         };
         let Err(error) = self.post.send(&channel.means, letter).await else {
+            self.post.note_taken(&letter.channel);
             return self.note(job, letter, Fate::Gone).await;
         };
+        self.post.note_refused(&letter.channel, self.clock.now_micros());
         let (job_name, channel, failures) = (&job.config.name, &letter.channel, letter.failures + 1);
         if failures > FAILURES_MAX {
-            tracing::warn!(%error, job = job_name, channel, failures, "a letter is given up: it cannot be delivered");
+            tracing::warn!(%error, causes = ?error.causes(), job = job_name, channel, failures, "a letter is given up: it cannot be delivered");
             return self.note(job, letter, Fate::Gone).await;
         }
-        tracing::warn!(%error, job = job_name, channel, failures, "a letter is put off: it cannot be delivered");
+        tracing::warn!(%error, causes = ?error.causes(), job = job_name, channel, failures, "a letter is put off: it cannot be delivered");
         let not_before = self.clock.now_micros() + pause_micros(failures);
         let until = not_before + OWN_MICROS;
         self.note(job, letter, Fate::PutOff(Letter { failures, not_before, until, ..letter.clone() })).await
@@ -275,7 +302,7 @@ fn require<'a>(jobs: impl Iterator<Item = &'a Job>) -> Result<()> {
 }
 
 fn unlooked(job: &Job, error: &Error) -> Option<i64> {
-    tracing::warn!(%error, job = job.config.name, "the letters of a job cannot be looked at");
+    tracing::warn!(%error, causes = ?error.causes(), job = job.config.name, "the letters of a job cannot be looked at");
     None
 }
 

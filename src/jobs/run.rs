@@ -150,7 +150,9 @@ impl Runner {
             match renewed.await {
                 Ok(Some(_)) => lease.store(until, Ordering::Relaxed),
                 Ok(None) => return,
-                Err(error) => tracing::warn!(%error, job = job.config.name, "the claim of a run cannot be renewed"),
+                Err(error) => {
+                    tracing::warn!(%error, causes = ?error.causes(), job = job.config.name, "the claim of a run cannot be renewed")
+                }
             }
         }
     }

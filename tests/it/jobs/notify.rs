@@ -1,5 +1,6 @@
 //! What channels are told, and that nothing of it is lost.
 
+use std::array::from_fn;
 use std::sync::{Arc, Mutex};
 
 use axum::extract::State;
@@ -15,6 +16,7 @@ use topline::{ErrorKind, Result};
 
 use super::{Shop, request, rows};
 use crate::company;
+use crate::project::{Table, cents, instants, texts};
 
 const DAILY: &str = "[[jobs]]\nname = \"daily\"\ncron = \"0 2 * * *\"\nmetrics = [\"paid\"]\nretries = 0\nnotify = \
                      [\"hook\"]\n\n[notify.hook]\nwebhook_env = \"HOOK\"\ntoken_env = \"TOKEN\"\n";
@@ -146,6 +148,39 @@ async fn a_number_that_moved_less_than_the_threshold_is_not_told() {
     assert_eq!(hook.told(), ["restated daily"], "it moved by six tenths");
 }
 
+/// Names of customers are no markup, and a thousand numbers are not all there are.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_customer_is_called_is_text_and_a_count_is_no_more_than_what_was_counted() {
+    let jobs = DAILY.replace("paid", "paid_by");
+    let (hook, shop) = (Hook::listen().await, Shop::new(&jobs, "2026-01-01T00:00:00Z"));
+    let sql = "select local_month(paid_at) as month, customer_id, cast(sum(amount) as decimal(18, 2)) as paid, true as \
+               is_complete from billing.payments group by local_month(paid_at), customer_id\n";
+    let sidecar = "description = \"By customer.\"\ngrain = \"month and customer\"\nkey = [\"month\", \
+                   \"customer_id\"]\nperiod = \"month\"\ncolumns = [[\"month\", \"date\", \"month\"], \
+                   [\"customer_id\", \"text\", \"customer\"], [\"paid\", \"money\", \"payments\"], \
+                   [\"is_complete\", \"flag\", \"always\"]]\n";
+    shop.project.text("models/metrics/paid_by.sql", sql);
+    shop.project.text("models/metrics/paid_by.toml", sidecar);
+    let scheduler = hook.scheduler(&shop).await.expect("it opens");
+    tick(&scheduler, &shop, "2026-01-01T00:00:00Z").await;
+    tick(&scheduler, &shop, "2026-01-01T02:00:00Z").await;
+    let names: [String; 1_001] = from_fn(|number| format!("<!channel> & {number:04}"));
+    let of_each: [&str; 1_001] = from_fn(|number| names[number].as_str());
+    let table = Table::new()
+        .with("payment_id", texts(of_each))
+        .with("customer_id", texts(of_each))
+        .with("status", texts(["succeeded"; 1_001]))
+        .with("currency", texts(["USD"; 1_001]))
+        .with("paid_at", instants(["2025-11-20T10:00:00Z"; 1_001]))
+        .with("amount", cents([100; 1_001]));
+    shop.project.parquet("billing/payments/many.parquet", &table);
+    tick(&scheduler, &shop, "2026-01-02T02:00:00Z").await;
+    let text = hook.texts().pop().expect("they are told");
+    assert!(text.starts_with("topline: job daily restated at least 1000 published numbers, version 1\n"), "{text}");
+    assert!(text.contains("paid_by 2025-11-01 ") && text.contains("&lt;!channel&gt; &amp; 0000"), "{text}");
+    assert!(!text.contains("<!channel>") && text.ends_with("\n• and 990 more"), "{text}");
+}
+
 /// A run that dies between the entry of the ledger and that of the journal.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_run_restated_is_told_although_it_died_before_it_said_so() {
@@ -167,7 +202,7 @@ async fn what_a_run_restated_is_told_although_it_died_before_it_said_so() {
         ["topline: job daily restated 1 published number, version 2\n\
           • paid 2025-11-01, paid: 110.00 → 150.00 (36.36 %), late data, as_of"]
     );
-    let last = scheduler.standings().await.expect("a journal")[0].last.clone().expect("it ran");
+    let last = scheduler.standings().await[0].last.clone().expect("it ran");
     assert_eq!((last.attempts, last.version, last.restatements), (2, Some(2), 1));
     tick(&scheduler, &shop, "2026-01-03T02:00:00Z").await;
     assert!(hook.told().is_empty(), "it is told once");
@@ -198,7 +233,7 @@ async fn a_letter_outlives_its_receiver_s_failures_and_its_writer() {
     shop.pay("p2", "2025-12-15T10:00:00Z", 500_000);
     hook.answer(StatusCode::SERVICE_UNAVAILABLE);
     tick(&writer, &shop, "2026-01-01T02:00:00Z").await;
-    let standing = &writer.standings().await.expect("a journal")[0];
+    let standing = &writer.standings().await[0];
     assert_eq!((standing.state, standing.undelivered), ("held", 1), "the run is taken down all the same");
     let next = writer.deliver().await.expect("it is tried again");
     drop(writer);
@@ -211,7 +246,7 @@ async fn a_letter_outlives_its_receiver_s_failures_and_its_writer() {
     shop.set(since);
     heir.deliver().await;
     assert_eq!(hook.told(), ["held daily"]);
-    assert_eq!(heir.standings().await.expect("a journal")[0].undelivered, 0);
+    assert_eq!(heir.standings().await[0].undelivered, 0);
     heir.deliver().await;
     assert!(hook.told().is_empty(), "it is told once");
 }
@@ -232,7 +267,7 @@ async fn letters_wait_behind_the_first_that_cannot_be_delivered_and_all_arrive()
     for calls in 1..=3 {
         let next = scheduler.deliver().await.expect("it is tried again");
         assert_eq!(*hook.calls.borrow(), calls);
-        assert_eq!(scheduler.standings().await.expect("a journal")[0].undelivered, 2);
+        assert_eq!(scheduler.standings().await[0].undelivered, 2);
         shop.set(next);
     }
     hook.answer(StatusCode::OK);
@@ -242,6 +277,25 @@ async fn letters_wait_behind_the_first_that_cannot_be_delivered_and_all_arrive()
     let mut told = hook.told();
     told.sort();
     assert_eq!(told, ["held daily", "recovered daily"]);
+}
+
+/// What comes in while a receiver is not there waits for the end of the pause.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_is_gone_is_not_tried_with_each_letter() {
+    let jobs = DAILY.replace("0 2 * * *", "* * * * *");
+    let (hook, shop) = (Hook::listen().await, Shop::new(&jobs, "2026-01-01T00:00:00Z"));
+    let scheduler = hook.scheduler(&shop).await.expect("it opens");
+    scheduler.run_due().await;
+    shop.pay("p2", "2025-12-15T10:00:00Z", 500_000);
+    hook.answer(StatusCode::NOT_FOUND);
+    tick(&scheduler, &shop, "2026-01-01T00:01:59Z").await;
+    tick(&scheduler, &shop, "2026-01-01T00:02:00Z").await;
+    assert_eq!((*hook.calls.borrow(), scheduler.standings().await[0].undelivered), (1, 2));
+    tick(&scheduler, &shop, "2026-01-01T00:02:10Z").await;
+    assert_eq!(*hook.calls.borrow(), 2, "the first pause is ten seconds at most");
+    hook.answer(StatusCode::OK);
+    tick(&scheduler, &shop, "2026-01-01T00:02:31Z").await;
+    assert_eq!(hook.told(), ["held daily", "held daily"]);
 }
 
 /// One receiver answers once the other has its letter: if it were waited for first, it would not answer in time.
@@ -256,7 +310,7 @@ async fn no_channel_waits_for_another() {
     shop.pay("p2", "2025-12-15T10:00:00Z", 500_000);
     tick(&scheduler, &shop, "2026-01-01T02:00:00Z").await;
     assert_eq!(hook.told(), ["held daily"]);
-    assert_eq!(scheduler.standings().await.expect("a journal")[0].undelivered, 0);
+    assert_eq!(scheduler.standings().await[0].undelivered, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -300,7 +354,7 @@ async fn what_is_off_target_is_told_by_the_next_run_where_it_could_not_be_found_
     let right = std::fs::read(shop.project.path(place)).expect("it is there");
     shop.project.bytes(place, b"PAR1");
     tick(&scheduler, &shop, "2026-04-01T02:00:00Z").await;
-    let last = async || scheduler.standings().await.expect("a journal")[0].last.clone().expect("it ran");
+    let last = async || scheduler.standings().await[0].last.clone().expect("it ran");
     assert_eq!((last().await.outcome.name(), last().await.version, hook.told()), ("done", Some(0), Vec::new()));
     shop.project.bytes(place, &right);
     tick(&scheduler, &shop, "2026-04-02T02:00:00Z").await;
@@ -318,7 +372,7 @@ async fn what_is_off_target_is_told_once_a_period_with_owner_and_plan() {
     assert!(told[0].contains("arpa 2026-03-01: ") && told[0].contains("owner ann: call them"), "{told:?}");
     shop.pay("p2", "2025-11-20T10:00:00Z", 5_000);
     tick(&scheduler, &shop, "2026-04-02T02:00:00Z").await;
-    let last = scheduler.standings().await.expect("a journal")[0].last.clone().expect("it ran");
+    let last = scheduler.standings().await[0].last.clone().expect("it ran");
     assert_eq!((last.version, hook.told()), (Some(1), Vec::new()), "it was looked at again, and nothing was new");
 }
 
