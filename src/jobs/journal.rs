@@ -81,7 +81,9 @@ impl Journal {
             || Error::new(ErrorKind::Storage, format!("entry {number} of job \"{}\" cannot be read", self.job));
         let document = self.ledger.read(number).await?.ok_or_else(broken)?;
         serde_json::from_slice(&document).map_err(|cause| {
-            broken().with_hint("was it written by a newer topline, or changed by hand?").with_source(cause)
+            let hint = "was it written by a newer topline? one that is broken may be taken away where it is the newest \
+                        in its folder: the job goes on from the one before";
+            broken().with_hint(hint).with_source(cause)
         })
     }
 

@@ -2,13 +2,14 @@
 
 use std::future::ready;
 
+use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt};
 
 use super::duty::{Duty, duty};
 use super::entry::{Cause, Entry, Event, Settled, State};
 use super::job::Job;
 use super::scheduler::Scheduler;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Ticks of a job that are shown, the newest: half a year of an hourly job.
 const SHOWN_MAX: usize = 5_000;
@@ -28,8 +29,10 @@ pub struct Standing {
     pub months: String,
     /// What becomes of missed ticks: `latest`, `all` or `skip`.
     pub policy: &'static str,
-    /// `running`, `retrying`, `due`, `held`, `failing`, `ok`, or `new` before the first tick.
+    /// `running`, `retrying`, `due`, `held`, `failing`, `ok`, `new` before the first tick, or `unreadable`.
     pub state: &'static str,
+    /// Why its journal cannot be read.
+    pub problem: Option<Error>,
     /// When it is due next, in microseconds since 1970-01-01 UTC.
     pub next: Option<i64>,
     /// The tick that ended last.
@@ -74,12 +77,17 @@ pub struct TickRecord {
 }
 
 impl Scheduler {
-    /// Returns how the jobs stand, in the order of the configuration.
+    /// Returns how the jobs stand, in the order of the configuration. One whose journal cannot be read says why.
+    pub async fn standings(&self) -> Vec<Standing> {
+        standings(&self.jobs, self.clock.now_micros()).await
+    }
+
+    /// Returns how one job stands.
     ///
     /// # Errors
-    /// `Storage` where a journal cannot be read.
-    pub async fn standings(&self) -> Result<Vec<Standing>> {
-        standings(&self.jobs, self.clock.now_micros()).await
+    /// `NotFound` where there is no such job.
+    pub async fn standing(&self, name: &str) -> Result<Standing> {
+        Ok(standing_of(self.job(name)?, self.clock.now_micros()).await)
     }
 
     /// Returns what became of the ticks of a job, or of all jobs, the newest first; so many at most for each, and no
@@ -99,16 +107,18 @@ impl Scheduler {
 }
 
 /// Returns how jobs stand at an instant.
-///
-/// # Errors
-/// `Storage` where a journal cannot be read.
-pub(super) async fn standings(jobs: &[Job], now: i64) -> Result<Vec<Standing>> {
-    let mut standings = Vec::new();
-    for job in jobs {
-        let newest = job.journal.newest().await?;
-        standings.push(standing(job, newest.as_ref().map(|newest| &newest.state), now));
+pub(super) async fn standings(jobs: &[Job], now: i64) -> Vec<Standing> {
+    join_all(jobs.iter().map(|job| standing_of(job, now))).await
+}
+
+async fn standing_of(job: &Job, now: i64) -> Standing {
+    match job.journal.newest().await {
+        Ok(newest) => standing(job, newest.as_ref().map(|newest| &newest.state), now),
+        // A journal that is broken hides no other one.
+        Err(problem) => {
+            Standing { state: "unreadable", next: None, problem: Some(problem), ..standing(job, None, now) }
+        }
     }
-    Ok(standings)
 }
 
 /// Returns what became of the ticks of jobs, one job after the other, the newest of each first.
@@ -135,7 +145,8 @@ fn standing(job: &Job, state: Option<&State>, now: i64) -> Standing {
     let due = duty(state, job.terms(), now);
     let next = match &due {
         Duty::Run(next) => Some(next.tick),
-        Duty::Wait(until) => *until,
+        // What a run is waited for until is no tick.
+        Duty::Wait(until) if claim.is_none() => *until,
         _ => config.schedule.as_ref().and_then(|schedule| schedule.after(now)),
     };
     let word = match (&due, state) {
@@ -158,6 +169,7 @@ fn standing(job: &Job, state: Option<&State>, now: i64) -> Standing {
         months: config.months.to_string(),
         policy: config.missed.name(),
         state: word,
+        problem: None,
         next,
         last,
         dead: state.map_or(0, |state| state.dead.len() as u64),

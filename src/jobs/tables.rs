@@ -79,7 +79,7 @@ impl HandedTable for JobTable {
     async fn rows(&self, engine: &Engine) -> Result<RecordBatch> {
         let now = engine.now_micros();
         let columns = match self.kind {
-            Kind::Jobs => jobs_columns(&self.jobs, &standings(&self.jobs, now).await?),
+            Kind::Jobs => jobs_columns(&self.jobs, &standings(&self.jobs, now).await),
             Kind::Ticks => ticks_columns(&history(&self.jobs, usize::MAX).await?),
             Kind::Checks => checks_columns(&checks(engine, &self.jobs, now).await?),
         };
@@ -148,7 +148,10 @@ fn jobs_columns(jobs: &[Job], standings: &[Standing]) -> Vec<ArrayRef> {
         texts(standings.iter().map(|row| Some(row.policy.to_owned()))),
         texts(rows().map(|(config, _)| Some(config.notify.join(", ")).filter(|names| !names.is_empty()))),
         texts(last(|last| Some(last.outcome.name().to_owned()))),
-        texts(last(|last| last.why.clone())),
+        texts(standings.iter().map(|row| match &row.problem {
+            Some(problem) => Some(problem.to_string()),
+            None => row.last.as_ref()?.why.clone(),
+        })),
         counts(rows().map(|(config, _)| Some(config.retries.into()))),
         counts(rows().map(|(config, _)| Some(config.deadline.as_secs()))),
         counts(standings.iter().map(|row| Some(row.dead))),

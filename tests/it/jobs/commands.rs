@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use topline::domain::clock::Clock;
+use topline::jobs::Asked;
 
 use super::Shop;
 
@@ -75,6 +76,34 @@ fn the_exit_code_says_whether_the_job_did_its_work() {
     let watch = run(&shop, &["jobs", "watch"]);
     assert_eq!(watch.status.code(), Some(1));
     assert!(text(&watch.stderr).starts_with("error: jobs are watched in a terminal"), "{}", text(&watch.stderr));
+}
+
+/// A journal whose newest entry is broken keeps nobody from another job.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_cannot_be_read_hides_no_other_job() {
+    let jobs =
+        "[[jobs]]\nname = \"broken\"\nmetrics = [\"paid\"]\n\n[[jobs]]\nname = \"whole\"\nmetrics = [\"paid\"]\n";
+    let shop = Shop::new(jobs, "2026-01-01T00:00:00Z");
+    shop.scheduler().await.run_job("broken", Asked::Owed).await.expect("it runs");
+    let newest = "warehouse/_topline/jobs/broken/00000000000000000002.json";
+    assert!(shop.project.path(newest).exists() && !shop.project.path(&newest.replace("02.", "03.")).exists());
+    shop.project.bytes(newest, b"{\"number\":");
+    let whole = run(&shop, &["jobs", "run", "whole"]);
+    assert_eq!((whole.status.code(), text(&whole.stdout).contains("done: tick")), (Some(0), true), "{whole:?}");
+    let list = run(&shop, &["jobs", "list", "--format", "json"]);
+    let states: Vec<Value> = serde_json::from_slice(&list.stdout).expect("JSON");
+    assert_eq!((&states[0]["state"], &states[1]["state"]), (&"unreadable".into(), &"ok".into()));
+    assert_eq!(list.status.code(), Some(1));
+    let said = text(&list.stderr);
+    assert!(said.starts_with("error: entry 2 of job \"broken\" cannot be read\nhint: "), "{said}");
+    let engine = shop.engine().await;
+    topline::jobs::hand_over(&engine);
+    assert_eq!(
+        super::rows(&engine, "select state, last_why from meta.jobs order by job").await,
+        ["unreadable | entry 2 of job \"broken\" cannot be read", "ok | "]
+    );
+    std::fs::remove_file(shop.project.path(newest)).expect("it is there");
+    assert_eq!(run(&shop, &["jobs", "list"]).status.code(), Some(0), "the hint says so");
 }
 
 /// The channels of another job are none of this one's, and its own are told once the result is printed.

@@ -140,7 +140,7 @@ async fn a_schedule_that_changes_settles_what_it_owed_and_owes_nothing_of_before
     shop.go_to("2026-01-01T01:15:00Z");
     scheduler.run_due().await;
     assert_eq!(ticks(&scheduler, "hourly").await, ["01-01 01:00 done", "01-01 01:15 done"]);
-    let next = scheduler.standings().await.expect("a journal")[0].next.expect("it has a schedule");
+    let next = scheduler.standings().await[0].next.expect("it has a schedule");
     assert_eq!(shown(next), "01-01 01:30");
 }
 

@@ -19,7 +19,7 @@ async fn a_tick_whose_process_died_is_run_by_another_once_its_claim_is_over() {
     shop.go_to("2026-01-01T02:00:00Z");
     // Dropped when it waits for the first time after its claim was taken down.
     shop.abandon(dying).await;
-    assert_eq!(other.standings().await.expect("a journal")[0].state, "running");
+    assert_eq!(other.standings().await[0].state, "running");
     let until = other.run_due().await.expect("it waits for the claim");
     assert_eq!(until, instant("2026-01-01T02:01:00Z"));
     assert!(ticks(&other, "daily").await.is_empty());
@@ -106,7 +106,7 @@ async fn what_may_mend_itself_is_tried_again_and_then_given_up_until_somebody_as
     let again = scheduler.run_due().await.expect("it is tried again");
     let pause = again - instant("2026-01-01T02:00:00Z");
     assert!((5_000_000..=10_000_000).contains(&pause), "{pause}");
-    assert_eq!(scheduler.standings().await.expect("a journal")[0].state, "retrying");
+    assert_eq!(scheduler.standings().await[0].state, "retrying");
     shop.set(again - 1);
     assert_eq!(scheduler.run_due().await, Some(again), "not before its time");
     for _ in 0..2 {
@@ -115,13 +115,13 @@ async fn what_may_mend_itself_is_tried_again_and_then_given_up_until_somebody_as
     }
     let expected = ["01-01 02:00 failed", "01-01 02:00 failed", "01-01 02:00 dead"];
     assert_eq!(ticks(&scheduler, "daily").await, expected);
-    let standing = &scheduler.standings().await.expect("a journal")[0];
+    let standing = &scheduler.standings().await[0];
     assert_eq!((standing.state, standing.dead), ("failing", 1));
 
     shop.pay("p2", "2025-12-15T10:00:00Z", 5_000);
     let settled = scheduler.run_job("daily", topline::jobs::Asked::Again).await.expect("it runs");
     assert_eq!(settled.iter().map(|settled| settled.outcome.name()).collect::<Vec<_>>(), ["done"]);
-    let standing = &scheduler.standings().await.expect("a journal")[0];
+    let standing = &scheduler.standings().await[0];
     assert_eq!((standing.state, standing.dead), ("ok", 0));
     assert_eq!(rows(&shop.engine().await, "select sum(paid) from published.paid").await, ["150.00"]);
 }
@@ -134,7 +134,7 @@ async fn a_held_tick_is_no_failure_and_the_next_one_is_run() {
     shop.pay("p2", "2025-12-15T10:00:00Z", 500_000);
     shop.go_to("2026-01-01T02:00:00Z");
     scheduler.run_due().await;
-    let standing = &scheduler.standings().await.expect("a journal")[0];
+    let standing = &scheduler.standings().await[0];
     let why = standing.last.as_ref().and_then(|last| last.why.clone());
     assert_eq!((standing.state, why.as_deref()), ("held", Some("nobody_pays_a_thousand of paid is broken")));
     shop.pay("p2", "2025-12-15T10:00:00Z", 5_000);
@@ -196,7 +196,7 @@ async fn a_run_that_passes_its_deadline_is_ended_and_tried_again_as_any_failure(
     shop.set(again);
     slow.run_due().await;
     assert_eq!(ticks(&slow, "daily").await, ["01-01 02:00 failed", "01-01 02:00 dead"]);
-    let last = slow.standings().await.expect("a journal")[0].last.clone().expect("it ended");
+    let last = slow.standings().await[0].last.clone().expect("it ended");
     assert_eq!((last.attempts, last.version), (2, None));
     assert_eq!(last.why.as_deref(), Some("it took longer than 1 second"));
     assert_eq!(rows(&shop.engine().await, "select count(*) from meta.runs").await, ["0"], "nothing of it is left");

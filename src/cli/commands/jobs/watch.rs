@@ -23,7 +23,7 @@ const AT_REST: &str = "{prefix} {wide_msg}";
 /// Shows how the jobs stand until a signal ends it.
 ///
 /// # Errors
-/// `Argument` where nobody can see it, `Storage` where the warehouse cannot be read.
+/// `Argument` where nobody can see it.
 pub(super) async fn run(scheduler: &Scheduler, terminal: &Terminal) -> Result<Ending, Stop> {
     if !terminal.err.is_terminal {
         return Err(Error::new(ErrorKind::Argument, "jobs are watched in a terminal, and there is none")
@@ -33,7 +33,7 @@ pub(super) async fn run(scheduler: &Scheduler, terminal: &Terminal) -> Result<En
     let lines = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
     let mut bars: Vec<ProgressBar> = Vec::new();
     loop {
-        let standings = scheduler.standings().await?;
+        let standings = scheduler.standings().await;
         let width = standings.iter().map(|standing| standing.job.len()).max().unwrap_or(0);
         while bars.len() < standings.len() {
             bars.push(lines.add(ProgressBar::new(1).with_style(style(AT_REST))));
@@ -68,6 +68,9 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 fn rest(standing: &Standing, now: i64) -> String {
+    if let Some(problem) = &standing.problem {
+        return problem.to_string();
+    }
     let last = standing.last.as_ref().map(|last| {
         let why = last.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
         format!("{} {} ago{why}", last.outcome.name(), span(now - last.ended_at))
