@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind as UsageFault;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
 
 use crate::config::{Config, Environment};
 use crate::engine::{STACK_BYTES, limit_of_panic};
@@ -63,14 +64,22 @@ fn start(arguments: Arguments, environment: &Environment, terminal: &Terminal) -
         if let Command::Serve(serve) = command {
             return commands::serve::run(config?, &serve, &mut signals, &on_runtime).await;
         }
-        let work = tokio::spawn(commands::run(command, config, on_runtime.clone()));
-        tokio::select! {
-            ended = work => ended.unwrap_or_else(|cause| Err(bug(cause).into())),
-            signal = signals.received() => {
-                on_runtime.unfinished.discard();
-                Err(Stop::Interrupted(signal))
+        let gives_back = matches!(&command, Command::Jobs(jobs) if jobs.gives_back());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut work = tokio::spawn(commands::run(command, config, on_runtime.clone(), stopped));
+        let signal = tokio::select! {
+            ended = &mut work => return ended.unwrap_or_else(|cause| Err(bug(cause).into())),
+            signal = signals.received() => signal,
+        };
+        on_runtime.unfinished.discard();
+        drop(stop);
+        if gives_back {
+            tokio::select! {
+                _ = work => {}
+                _ = signals.received() => {}
             }
         }
+        Err(Stop::Interrupted(signal))
     });
     // What still runs was interrupted, or is of no use to anyone.
     runtime.shutdown_background();

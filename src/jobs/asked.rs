@@ -4,11 +4,10 @@ use std::future::ready;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::duty::{Next, pattern_of};
-use super::entry::{Cause, Event, Settled, State};
+use super::entry::{Cause, Claim, Event, Settled, State, Waiting};
 use super::job::Job;
 use super::scheduler::{Look, Phase, Scheduler};
 use crate::error::Result;
@@ -28,34 +27,38 @@ pub enum Asked {
 }
 
 impl Scheduler {
-    /// Runs a job to its end, pauses before retries included; what another process is at is awaited. Returns the ticks that
-    /// came to their end meanwhile; none where nothing was owed.
+    /// Runs what a job owes by now to its end, pauses before retries included; what another process is at is awaited.
+    /// Returns the ticks that came to their end meanwhile; none where nothing was owed.
     ///
-    /// A job that was never looked at owes the latest tick of its schedule.
+    /// A job that was never looked at owes the latest tick of its schedule. After [`Scheduler::stop`] the tick that is
+    /// run is given back.
     ///
     /// # Errors
     /// `NotFound` where there is no such job, `Storage` where its journal cannot be read or written.
     pub async fn run_job(&self, name: &str, asked: Asked) -> Result<Vec<Settled>> {
-        let job = self.job(name)?;
-        // Nobody is told to stop here: the process is ended by a signal, and the claim by its end.
-        let (_phase, seen) = watch::channel(Phase::Open);
+        let (job, asked_at) = (self.job(name)?, self.clock.now_micros());
+        let seen = self.phase.subscribe();
         let mut known = self.begin(job).await?;
-        let mut settled = Vec::new();
+        let mut settled: Vec<Settled> = Vec::new();
         let mut wanted = self.wanted(job, asked).await?;
-        loop {
+        while *seen.borrow() == Phase::Open {
             let look = self.look(job).await?;
             settled.extend(self.settled_since(job, &mut known).await?);
-            match (look, wanted.pop()) {
-                (Look::Run(next), again) => {
+            // Where a run takes longer than the time between two ticks, there is always another one that is due.
+            let is_enough = settled.iter().any(|settled| settled.started_at >= asked_at);
+            let is_later = |cause, tick| is_enough && cause == Cause::Schedule && tick > asked_at;
+            match (look, self.under_way(job).await?, wanted.pop()) {
+                (Look::Run(next), _, again) if !is_later(next.cause, next.tick) => {
                     wanted.extend(again);
                     self.run(job, &next, &seen).await?;
                 }
-                (Look::Wait(_), again) if self.is_under_way(job).await? => {
+                (Look::Wait(_), Some(other), Some(next)) if other == next => drop(self.run(job, &next, &seen).await?),
+                (Look::Wait(_), Some(other), again) if again.is_some() || !is_later(other.cause, other.tick) => {
                     wanted.extend(again);
                     sleep(LOOK).await;
                 }
-                (Look::Wait(_), Some(next)) => drop(self.run(job, &next, &seen).await?),
-                (Look::Wait(_), None) => break,
+                (_, _, Some(next)) => drop(self.run(job, &next, &seen).await?),
+                (_, _, None) => break,
             }
             settled.extend(self.settled_since(job, &mut known).await?);
         }
@@ -85,7 +88,13 @@ impl Scheduler {
         let next = |tick, cause| Next { tick, cause, attempt: 1 };
         Ok(match asked {
             Asked::Owed if job.config.schedule.is_some() => Vec::new(),
-            Asked::Owed | Asked::Now => vec![next(self.clock.now_micros(), Cause::Request)],
+            Asked::Owed => vec![next(self.clock.now_micros(), Cause::Request)],
+            // What waits to be tried again is tried now: whoever asks has mended it.
+            Asked::Now => {
+                let newest = job.journal.newest().await?;
+                let waiting = newest.and_then(|newest| newest.state.waiting.as_ref().map(Waiting::next));
+                vec![waiting.unwrap_or_else(|| next(self.clock.now_micros(), Cause::Request))]
+            }
             Asked::Again => {
                 let dead = job.journal.newest().await?.map(|newest| newest.state.dead.clone()).unwrap_or_default();
                 // The oldest is taken first, from the end.
@@ -94,9 +103,11 @@ impl Scheduler {
         })
     }
 
-    async fn is_under_way(&self, job: &Job) -> Result<bool> {
-        let newest = job.journal.newest().await?;
-        Ok(newest.is_some_and(|newest| newest.state.claim.is_some() || newest.state.waiting.is_some()))
+    /// Returns the tick that is run, or waits to be tried again, with the number of the attempt.
+    async fn under_way(&self, job: &Job) -> Result<Option<Next>> {
+        let Some(newest) = job.journal.newest().await? else { return Ok(None) };
+        let claimed = |claim: &Claim| Next { tick: claim.tick, cause: claim.cause, attempt: claim.attempt };
+        Ok(newest.state.claim.as_ref().map(claimed).or_else(|| newest.state.waiting.as_ref().map(Waiting::next)))
     }
 
     /// Returns the ticks that came to their end since an entry, whoever ran them.

@@ -1,6 +1,6 @@
 //! What is to be done about a job at an instant, by its state and its schedule alone.
 
-use super::entry::{Cause, Pattern, Skipped, State};
+use super::entry::{Cause, Pattern, Skipped, State, Waiting};
 use crate::config::Missed;
 use crate::domain::schedule::Schedule;
 
@@ -41,6 +41,13 @@ pub(super) struct Next {
     pub cause: Cause,
     /// Which attempt it is, from 1.
     pub attempt: u32,
+}
+
+impl Waiting {
+    /// Returns the attempt that is to be made.
+    pub(super) fn next(&self) -> Next {
+        Next { tick: self.tick, cause: self.cause, attempt: self.attempts + 1 }
+    }
 }
 
 /// What a job asks for.
@@ -92,7 +99,7 @@ fn unfinished(state: &State, terms: Terms<'_>, now: i64) -> Option<Duty> {
     if now < waiting.not_before && waiting.not_before <= now + super::retry::PAUSE_MAX_MICROS {
         return Some(Duty::Wait(Some(waiting.not_before)));
     }
-    Some(Duty::Run(Next { tick: waiting.tick, cause: waiting.cause, attempt: waiting.attempts + 1 }))
+    Some(Duty::Run(waiting.next()))
 }
 
 fn of_owed(owed: &[i64], is_last: bool, missed: Missed, now: i64) -> Duty {

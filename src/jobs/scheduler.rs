@@ -19,7 +19,7 @@ use super::retry::pause_micros;
 use super::run::{Attempt, Ended, LEASE_MICROS, Progress, Runner};
 use super::settling::{failed_state, settle, settled_of};
 use crate::domain::clock::Clock;
-use crate::domain::names::nearest;
+use crate::domain::names::{counted, nearest};
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::WriteId;
@@ -28,7 +28,7 @@ use crate::lake::WriteId;
 const LOOK_MAX: Duration = Duration::from_secs(30);
 
 /// How long giving a tick back may take once its run was ended: one write, to a warehouse that may be slow.
-const RELEASE_MAX: Duration = Duration::from_secs(5);
+pub const RELEASE_MAX: Duration = Duration::from_secs(5);
 
 /// Ticks that are looked through for those that a clock ran ahead of their time: a minutely job's days.
 const AHEAD_TICKS_MAX: usize = 4_000;
@@ -56,6 +56,8 @@ pub struct Scheduler {
     pub(super) posting: Mutex<()>,
     /// Told when a tick came to its end here.
     has_letters: Notify,
+    /// What is still to be done here.
+    pub(super) phase: watch::Sender<Phase>,
 }
 
 /// What there is to be done about a job that is more than to take something down.
@@ -73,7 +75,9 @@ impl Scheduler {
         let by = WriteId::random().to_string();
         let (jobs, clock) = (Job::all(&engine, &by)?, engine.clock());
         let runner = Runner { engine, clock, progress: Arc::default() };
-        Ok(Self { jobs, runner, clock, by, post: Post::open()?, posting: Mutex::default(), has_letters: Notify::new() })
+        let (post, posting, has_letters) = (Post::open()?, Mutex::default(), Notify::new());
+        let phase = watch::Sender::new(Phase::Open);
+        Ok(Self { jobs, runner, clock, by, post, posting, has_letters, phase })
     }
 
     /// Returns how far the run is that goes on here.
@@ -84,6 +88,11 @@ impl Scheduler {
     /// Returns microseconds since 1970-01-01 UTC, as the jobs see it.
     pub fn now_micros(&self) -> i64 {
         self.clock.now_micros()
+    }
+
+    /// Ends the run that goes on here and gives its tick back, and begins no other one.
+    pub fn stop(&self) {
+        self.phase.send_replace(Phase::Closed);
     }
 
     /// Returns the job of a name.
@@ -107,12 +116,12 @@ impl Scheduler {
         if self.jobs.is_empty() {
             return;
         }
-        let (phase, mut seen) = watch::channel(Phase::Open);
+        let mut seen = self.phase.subscribe();
         let closing = async {
             shutdown.await;
-            phase.send_replace(Phase::Closing);
+            self.phase.send_replace(Phase::Closing);
             sleep(self.runner.engine.config().grace).await;
-            phase.send_replace(Phase::Closed);
+            self.stop();
             sleep(RELEASE_MAX).await;
         };
         let working = async {
@@ -151,8 +160,7 @@ impl Scheduler {
 
     /// Does all that is due now, the oldest tick first; returns when something may be due again. `None` is never.
     pub async fn run_due(&self) -> Option<i64> {
-        let (_phase, seen) = watch::channel(Phase::Open);
-        self.round(&seen).await
+        self.round(&self.phase.subscribe()).await
     }
 
     /// One run after the other: two that publish at the same time would overtake each other, and begin anew.
@@ -168,13 +176,13 @@ impl Scheduler {
                     }
                     Ok(Look::Run(_)) => {}
                     Err(error) => {
-                        tracing::warn!(%error, job = job.config.name, "a job cannot be looked at");
+                        tracing::warn!(%error, causes = ?error.causes(), job = job.config.name, "a job cannot be looked at");
                     }
                 }
             }
             let Some((job, next)) = first.filter(|_| *seen.borrow() == Phase::Open) else { return until };
             if let Err(error) = self.run(job, &next, seen).await {
-                tracing::warn!(%error, job = job.config.name, "a run cannot be taken down");
+                tracing::warn!(%error, causes = ?error.causes(), job = job.config.name, "a run cannot be taken down");
                 // Looked at again in the next round, so that one job's journal does not keep the others waiting.
                 failed.insert(&job.config.name);
             }
@@ -221,7 +229,10 @@ impl Scheduler {
                 Event::Skipped(skipped)
             }
             Duty::GiveUp(next) => {
-                let why = format!("it was begun {} times, and its process ended each time", next.attempt - 1);
+                let why = format!(
+                    "it was begun {}, and its process ended each time",
+                    counted((next.attempt - 1).into(), "time")
+                );
                 let started_at = state.claim.as_ref().map_or(now, |claim| claim.started_at);
                 let settled = Settled {
                     tick: next.tick,
@@ -269,11 +280,14 @@ impl Scheduler {
         let now = self.clock.now_micros();
         let entries = self.entries_before(job).await?;
         let claimed = job.journal.write(now, |state, number| {
-            // Nothing says that it is due but that somebody asks for it.
-            let is_asked_for = next.cause != Cause::Schedule && next.attempt == 1;
+            // Nothing says that it is due but that somebody asks for it, now and not after the pause.
+            let is_asked_for = match &state.waiting {
+                None => next.cause != Cause::Schedule && next.attempt == 1,
+                Some(waiting) => waiting.next() == *next,
+            };
             match duty((number > 0).then_some(state), job.terms(), now) {
                 Duty::Run(other) if other == *next => {}
-                _ if is_asked_for && state.claim.is_none() && state.waiting.is_none() => {}
+                _ if is_asked_for && state.claim.is_none() => {}
                 _ => return None,
             }
             let Next { tick, cause, attempt } = *next;
@@ -314,9 +328,15 @@ impl Scheduler {
             && claim.attempt <= job.config.retries
         {
             let again_at = now + pause_micros(claim.attempt);
+            let (job_name, seconds) = (&job.config.name, (again_at - now) / 1_000_000);
+            tracing::warn!(%error, causes = ?error.causes(), job = job_name, seconds, "a run failed, and is tried again");
             let failed = Failed { tick: claim.tick, attempt: claim.attempt, error: error.to_string(), again_at };
             job.journal.write(now, |state, _| failed_state(state, claim, failed.clone())).await?;
             return Ok(None);
+        }
+        if let Err(error) = &ended.result {
+            let attempts = claim.attempt;
+            tracing::warn!(%error, causes = ?error.causes(), job = job.config.name, attempts, "a tick is given up");
         }
         let settled = settled_of(job, claim, ended, now);
         let written = job.journal.write(now, |state, number| {

@@ -21,6 +21,13 @@ pub(in crate::cli) struct JobsArguments {
     pub command: JobsCommand,
 }
 
+impl JobsArguments {
+    /// Returns whether there is something to give back where a signal ends the command: the tick that it runs.
+    pub fn gives_back(&self) -> bool {
+        matches!(self.command, JobsCommand::Run { .. })
+    }
+}
+
 /// What is done with jobs.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum JobsCommand {

@@ -20,6 +20,8 @@ pub(super) mod user;
 pub(super) mod vacuum;
 pub(super) mod verify;
 
+use tokio::sync::oneshot;
+
 use crate::cli::arguments::Command;
 use crate::cli::stop::{Ending, Stop};
 use crate::cli::terminal::Terminal;
@@ -27,11 +29,16 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Runs a command that ends by itself and may be interrupted.
+/// Runs a command that ends by itself and may be interrupted: one that has something to give back is told to stop.
 ///
 /// # Errors
 /// Those of the command.
-pub(super) async fn run(command: Command, config: Result<Config>, terminal: Terminal) -> Result<Ending, Stop> {
+pub(super) async fn run(
+    command: Command,
+    config: Result<Config>,
+    terminal: Terminal,
+    stopped: oneshot::Receiver<()>,
+) -> Result<Ending, Stop> {
     match command {
         Command::Check(arguments) => check::run(config, &arguments, &terminal).await,
         Command::Query(arguments) => query::run(config?, arguments, &terminal).await,
@@ -47,7 +54,7 @@ pub(super) async fn run(command: Command, config: Result<Config>, terminal: Term
         Command::Access(arguments) => access::run(&open(config?).await?, &arguments, &terminal).await,
         Command::Token(arguments) => user::run_token(config, arguments, &terminal),
         Command::Materialize(arguments) => materialize::run(&open(config?).await?, &arguments, &terminal).await,
-        Command::Jobs(arguments) => jobs::run(open(config?).await?, &arguments, &terminal).await,
+        Command::Jobs(arguments) => jobs::run(config?, &arguments, &terminal, stopped).await,
         Command::Close(arguments) => close::close(&open(config?).await?, &arguments, &terminal).await,
         Command::Reopen(arguments) => close::reopen(&open(config?).await?, &arguments, &terminal).await,
         Command::Verify(arguments) => verify::run(&open(config?).await?, &arguments, &terminal).await,

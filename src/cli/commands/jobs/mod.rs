@@ -4,15 +4,17 @@ mod text;
 mod watch;
 
 use serde::Serialize;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::cli::arguments::{JobsArguments, JobsCommand, ListFormat};
 use crate::cli::output::json::document;
 use crate::cli::output::progress::Spinner;
 use crate::cli::stop::{Ending, Stop};
 use crate::cli::terminal::Terminal;
-use crate::engine::Engine;
+use crate::config::Config;
 use crate::error::Result;
-use crate::jobs::{Asked, Outcome, Scheduler, Settled, Standing, TickRecord};
+use crate::jobs::{Asked, Outcome, RELEASE_MAX, Scheduler, Settled, Standing, TickRecord};
 
 /// How often the sign of life says how far a run is.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(200);
@@ -23,10 +25,15 @@ const LOOK: std::time::Duration = std::time::Duration::from_millis(200);
 /// `Config` where jobs name metrics that there are not, `NotFound` where there is no such job, `Storage` where the
 /// warehouse cannot be read or written.
 pub(in crate::cli) async fn run(
-    engine: Engine,
+    config: Config,
     arguments: &JobsArguments,
     terminal: &Terminal,
+    mut stopped: oneshot::Receiver<()>,
 ) -> Result<Ending, Stop> {
+    let engine = tokio::select! {
+        engine = super::open(config) => engine?,
+        _ = &mut stopped => return Ok(Ending::Done),
+    };
     let scheduler = Scheduler::open(engine)?;
     match &arguments.command {
         JobsCommand::Run { name, now, again, format } => {
@@ -35,16 +42,17 @@ pub(in crate::cli) async fn run(
                 (_, true) => Asked::Again,
                 _ => Asked::Owed,
             };
-            run_one(&scheduler, name, asked, *format, terminal).await
+            run_one(&scheduler, name, asked, *format, terminal, stopped).await
         }
         JobsCommand::List { format } => {
-            let standings = scheduler.standings().await?;
+            let standings = scheduler.standings().await;
             let text = match format {
                 ListFormat::Table => text::standings(&standings, terminal),
                 ListFormat::Json => document(&standings.iter().map(job_of).collect::<Vec<_>>())?,
             };
             terminal.print(&text)?;
-            Ok(Ending::Done)
+            let problem = standings.into_iter().find_map(|standing| standing.problem);
+            problem.map_or(Ok(Ending::Done), |problem| Err(problem.into()))
         }
         JobsCommand::History { name, limit, format } => {
             let records = scheduler.history(name.as_deref(), *limit).await?;
@@ -65,6 +73,7 @@ async fn run_one(
     asked: Asked,
     format: ListFormat,
     terminal: &Terminal,
+    mut stopped: oneshot::Receiver<()>,
 ) -> Result<Ending, Stop> {
     scheduler.require_channels_of(name)?;
     let spinner = Spinner::start(terminal, "looking what is owed");
@@ -78,6 +87,12 @@ async fn run_one(
                 if all > 0 {
                     spinner.say(format!("{done} of {all} metrics"));
                 }
+            }
+            _ = &mut stopped => {
+                scheduler.stop();
+                // Nothing is said of it: the tick is run by the next one.
+                drop(timeout(RELEASE_MAX, &mut running).await);
+                return Ok(Ending::Done);
             }
         }
     };
@@ -101,8 +116,7 @@ async fn told(
 ) -> Result<Ending, Stop> {
     let text = match format {
         ListFormat::Table => {
-            let standings = scheduler.standings().await?;
-            let next = standings.iter().find(|standing| standing.job == name).and_then(|standing| standing.next);
+            let next = scheduler.standing(name).await?.next;
             text::settled(settled, next, terminal)
         }
         ListFormat::Json => document(&settled.iter().map(run_of).collect::<Vec<_>>())?,
