@@ -16,6 +16,7 @@ use super::Table;
 use super::late_faults::{LateFault, TellsLater};
 use super::types::stored;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sources::without_statistics;
 
 /// Bytes of rows in memory after which a file is closed: large enough that a scan is quick, small enough that its size on
 /// disk, which is known then, is soon held against a limit.
@@ -146,8 +147,8 @@ impl TableWriter {
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
             .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-            .set_created_by(concat!("topline ", env!("CARGO_PKG_VERSION")).to_owned())
-            .build();
+            .set_created_by(concat!("topline ", env!("CARGO_PKG_VERSION")).to_owned());
+        let properties = without_statistics(properties, &self.schema).build();
         let columns = COLUMNS_WITH_STATISTICS.try_into().map_err(|cause| {
             Error::new(ErrorKind::Internal, "the number of columns with statistics is none").with_source(cause)
         })?;

@@ -6,6 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::datatypes::Schema;
 use bytes::Bytes;
 use datafusion::common::Result;
 use datafusion::datasource::listing::PartitionedFile;
@@ -19,7 +20,17 @@ use parquet::basic::{LogicalType, Type};
 use parquet::errors;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
-use parquet::schema::types::ColumnDescriptor;
+use parquet::file::properties::{EnabledStatistics, WriterPropertiesBuilder};
+use parquet::schema::types::{ColumnDescriptor, ColumnPath};
+
+/// Returns properties under which files have no statistics of the doubles of a schema: other programs look for NaN by them.
+pub fn without_statistics(properties: WriterPropertiesBuilder, schema: &Schema) -> WriterPropertiesBuilder {
+    let doubles = schema.fields().iter().filter(|field| field.data_type().is_floating());
+    doubles.fold(properties, |properties, field| {
+        let path = ColumnPath::new(vec![field.name().clone()]);
+        properties.set_column_statistics_enabled(path, EnabledStatistics::None)
+    })
+}
 
 /// Makes readers of files that do not see statistics of doubles.
 #[derive(Debug)]
@@ -114,17 +125,21 @@ mod tests {
     use arrow::record_batch::RecordBatch;
     use parquet::arrow::ArrowWriter;
     use parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
+    use parquet::file::properties::WriterProperties;
 
     use super::*;
 
-    fn footer(policy: PageIndexPolicy) -> Arc<ParquetMetaData> {
+    fn rows() -> RecordBatch {
         let columns: [(&str, ArrayRef); 2] = [
             ("ratio", Arc::new(Float64Array::from(vec![0.3, f64::NAN]))),
             ("count", Arc::new(Int64Array::from(vec![1, 2]))),
         ];
-        let rows = RecordBatch::try_from_iter(columns).expect("two columns");
-        let mut bytes = Vec::new();
-        let mut writer = ArrowWriter::try_new(&mut bytes, rows.schema(), None).expect("a writer");
+        RecordBatch::try_from_iter(columns).expect("two columns")
+    }
+
+    fn footer(policy: PageIndexPolicy, properties: WriterProperties) -> Arc<ParquetMetaData> {
+        let (rows, mut bytes) = (rows(), Vec::new());
+        let mut writer = ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties)).expect("a writer");
         writer.write(&rows).expect("it writes");
         writer.close().expect("it ends");
         let mut reader = ParquetMetaDataReader::new().with_page_index_policy(policy);
@@ -135,7 +150,7 @@ mod tests {
     #[test]
     fn doubles_have_no_statistics_and_others_keep_theirs() {
         for policy in [PageIndexPolicy::Skip, PageIndexPolicy::Required] {
-            let before = footer(policy);
+            let before = footer(policy, WriterProperties::default());
             assert!(before.row_group(0).column(0).statistics().is_some(), "of 0.3 alone");
             let without = without_doubles(Arc::clone(&before)).expect("a footer");
             let columns = without.row_group(0).columns();
@@ -150,5 +165,12 @@ mod tests {
                 "nothing is left"
             );
         }
+    }
+    #[test]
+    fn files_for_others_have_no_statistics_of_doubles() {
+        let properties = without_statistics(WriterProperties::builder(), &rows().schema()).build();
+        let footer = footer(PageIndexPolicy::Skip, properties);
+        let columns = footer.row_group(0).columns();
+        assert!(columns[0].statistics().is_none() && columns[1].statistics().is_some());
     }
 }

@@ -20,6 +20,7 @@ use super::json::{ArrayWriter, LinesWriter};
 use crate::cli::stop::Stop;
 use crate::cli::terminal::of_output;
 use crate::error::{Error, ErrorKind};
+use crate::sources::without_statistics;
 
 /// Rows of a row group: enough for encodings to pay, few enough that one group of wide rows stays in memory.
 const ROW_GROUP_ROWS: usize = 256 << 10;
@@ -177,8 +178,8 @@ fn encoder(target: &Target, destination: Destination, schema: SchemaRef) -> Resu
                 .set_compression(Compression::ZSTD(ZstdLevel::default()))
                 .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
                 .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-                .set_created_by(concat!("topline ", env!("CARGO_PKG_VERSION")).to_owned())
-                .build();
+                .set_created_by(concat!("topline ", env!("CARGO_PKG_VERSION")).to_owned());
+            let properties = without_statistics(properties, &schema).build();
             let writer = ArrowWriter::try_new(destination, schema, Some(properties)).map_err(Fault::Parquet)?;
             Ok(Encoder::Parquet(Box::new(writer)))
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use topline::ErrorKind;
 use topline::engine::Engine;
 use topline::publish::{Months, Outcome, Request, Unchanged, Verdict, close, materialize, verify};
@@ -256,6 +257,14 @@ async fn what_is_no_number_is_published_as_such() {
         assert!(published.contains(&"p4 | NaN".to_owned()), "{filter}: {published:?}");
         assert_eq!(published, live, "{filter}");
     }
+    // Other programs believe what statistics say.
+    let listing = shop.listing();
+    let file = listing.keys().find(|name| name.starts_with("published/ratio/month=2026-02-01/")).expect("February");
+    let file = std::fs::File::open(shop.project.path("warehouse").join(file)).expect("a file");
+    let footer = ParquetRecordBatchReaderBuilder::try_new(file).expect("a footer");
+    let columns = footer.metadata().row_group(0).columns().iter();
+    let told = columns.filter(|column| column.statistics().is_some()).map(|column| column.column_path().string());
+    assert_eq!(told.collect::<Vec<_>>(), ["payment_id", "_run_id"]);
     let found = verify(&engine, &["ratio".to_owned()], None, &|_| {}).await.expect("it verifies");
     assert!(found.iter().all(|found| found.verdict == Verdict::Same), "{found:?}");
 }
