@@ -14,6 +14,7 @@ use tonic::server::NamedService;
 use tonic::transport::server::TcpConnectInfo;
 use tonic::{Code, Status};
 
+use super::inflow::{Kept, Room};
 use super::status::status_of;
 use crate::audit::{Act, AuditEntry};
 use crate::auth::{Authenticator, Caller};
@@ -64,12 +65,14 @@ pub(super) struct Guarded<S> {
     door: Door,
     engine: Engine,
     traces: Arc<Traces>,
+    room: Room,
     service: S,
 }
 
 impl<S> Guarded<S> {
     pub(super) fn new(door: Door, engine: Engine, traces: Arc<Traces>, service: S) -> Self {
-        Self { door, engine, traces, service }
+        let room = Room::beside(engine.config().limits.memory_bytes);
+        Self { door, engine, traces, room, service }
     }
 }
 
@@ -92,6 +95,7 @@ where
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
         let (door, engine, traces) = (self.door.clone(), self.engine.clone(), Arc::clone(&self.traces));
+        let room = self.room.clone();
         // The one that was asked whether it is ready is the one that is called.
         let ready = self.service.clone();
         let mut service = std::mem::replace(&mut self.service, ready);
@@ -104,7 +108,11 @@ where
                     span.note("user.name", caller.name());
                     request.extensions_mut().insert(caller);
                     request.extensions_mut().insert(span.clone());
-                    let response = service.call(request).await?;
+                    let (head, body) = request.into_parts();
+                    let is_upload = head.uri.path().ends_with("/DoPut");
+                    let kept = if is_upload { Kept::UntilThere } else { Kept::UntilAnswered };
+                    let (body, _held) = room.let_in(body, kept);
+                    let response = service.call(http::Request::from_parts(head, Body::new(body))).await?;
                     // One that ended with its headers; how a stream ends is noted with its end.
                     if let Some(status) = Status::from_header_map(response.headers()) {
                         note_status(&span, &status);

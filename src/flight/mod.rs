@@ -1,14 +1,13 @@
 //! Flight SQL: the engine as BI tools and drivers reach it, over gRPC.
 //!
 //! [`bind`] takes the port, [`serve`] answers until it is told to stop. `listener` says who may be served where, `tls` and
-//! `guard` stand in front of every call: who calls is known before anything is done. `service` and `calls` have the
-//! protocol, `query` the way from a statement to a stream, `write` statements that change the sandbox, `upload` what
-//! clients send, `handle` what
-//! tickets and prepared statements carry, `metadata` the catalog as clients list it, `session` and `cookie` the options of
-//! a client, `messages` how rows are cut into messages, `pace` and `running` what a stream owes its client and how it
-//! ends, `download` how messages go out. Everything that a client needs between two calls travels with the client, sealed
-//! with the server's key: any instance that shares the key answers, and a restart loses nothing where a warehouse or
-//! `[auth] signing_key` keeps the key.
+//! `guard` stand in front of every call: who calls is known before anything is done, and `inflow` bounds what all of them
+//! send. `service` and `calls` have the protocol, `query` the way from a statement to a stream, `write` statements that
+//! change the sandbox, `upload` what clients send, `handle` what tickets and prepared statements carry, `metadata` the
+//! catalog as clients list it, `session` and `cookie` the options of a client, `messages` how rows are cut into messages,
+//! `pace` and `running` what a stream owes its client and how it ends, `download` how messages go out. Everything that a
+//! client needs between two calls travels with the client, sealed with the server's key: any instance that shares the key
+//! answers, and a restart loses nothing where a warehouse or `[auth] signing_key` keeps the key.
 //! Knows no view by name. Start at [`serve`].
 
 mod actions;
@@ -21,6 +20,7 @@ mod download;
 pub mod fuzzing;
 mod guard;
 mod handle;
+mod inflow;
 mod keys;
 mod listener;
 mod messages;
