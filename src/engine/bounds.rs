@@ -33,6 +33,9 @@ const NAME_BYTES_MAX: usize = 1_000;
 /// The most regular expressions of a text: each is compiled when the query is planned, which can take a tenth of a second.
 const PATTERNS_MAX: usize = 100;
 
+/// The most `explain` of a text: the parser calls itself for each, and does not look at how deep it is.
+const EXPLAINS_MAX: usize = 10;
+
 /// The most brackets within each other: the parser takes a level of its own for each.
 const BRACKETS_MAX: usize = 50;
 
@@ -130,7 +133,7 @@ pub(super) fn check_tokens(tokens: &[TokenWithSpan]) -> Result<()> {
 }
 
 fn check_names_and_patterns<'a>(tokens: impl Iterator<Item = &'a Token>) -> Result<()> {
-    let mut patterns = 0;
+    let (mut patterns, mut explains) = (0, 0);
     for token in tokens {
         match token {
             Token::Word(word) if word.value.len() > NAME_BYTES_MAX => {
@@ -141,12 +144,16 @@ fn check_names_and_patterns<'a>(tokens: impl Iterator<Item = &'a Token>) -> Resu
             Token::Word(word) => {
                 let is_pattern = matches!(word.keyword, Keyword::SIMILAR | Keyword::RLIKE | Keyword::REGEXP);
                 patterns += usize::from(is_pattern);
+                explains += usize::from(word.keyword == Keyword::EXPLAIN);
             }
             Token::Tilde | Token::TildeAsterisk | Token::ExclamationMarkTilde | Token::ExclamationMarkTildeAsterisk => {
                 patterns += 1
             }
             _ => {}
         }
+    }
+    if explains > EXPLAINS_MAX {
+        return Err(too_large("explain", explains, EXPLAINS_MAX, "explain a query once"));
     }
     if patterns > PATTERNS_MAX {
         return Err(too_large("regular expressions", patterns, PATTERNS_MAX, "write several as one, with | between"));

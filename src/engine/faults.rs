@@ -12,6 +12,9 @@ use crate::models::syntax::SyntaxFault;
 /// Columns that a hint lists: those of most views, and a line that can still be read.
 const COLUMNS_SHOWN: usize = 20;
 
+/// How the error of a task of a query begins, on whatever way it came.
+const A_PANIC: &str = "join Error: task";
+
 /// Returns the error of a query.
 pub(super) fn of_query(fault: DataFusionError) -> Error {
     if let Some(own) = own(&fault) {
@@ -25,10 +28,9 @@ pub(super) fn of_query(fault: DataFusionError) -> Error {
     if is_of_disk(&text) {
         return of_resources(&text).with_source(fault);
     }
-    if matches!(fault.find_root(), Fault::ExecutionJoin(_))
-        && let Some(error) = limit_of_panic(&text)
-    {
-        return error.with_source(fault);
+    if text.starts_with(A_PANIC) && text.contains("panicked") {
+        let inside = || Error::new(ErrorKind::Internal, "the query failed inside topline");
+        return limit_of_panic(&text).unwrap_or_else(inside).with_source(fault);
     }
     match fault.find_root() {
         Fault::ResourcesExhausted(_) => of_resources(&text).with_source(fault),

@@ -142,13 +142,13 @@ impl Shared {
                 .build();
             let memory = config.limits.memory_bytes;
             let engines_own: Vec<_> = base.scalar_functions().values().filter_map(|own| bounded(own, memory)).collect();
+            let operators = Arc::new(BoundedOperators::new(memory, &engines_own));
             for function in engines_own.into_iter().chain(scalar_functions()) {
                 let _ = datafusion::execution::FunctionRegistry::register_udf(&mut base, Arc::new(function));
             }
             for function in aggregate_functions() {
                 let _ = datafusion::execution::FunctionRegistry::register_udaf(&mut base, Arc::new(function));
             }
-            let operators = Arc::new(BoundedOperators::new(memory));
             let _ = datafusion::execution::FunctionRegistry::register_function_rewrite(&mut base, operators);
             base.register_udtf(attribution_function::NAME, Arc::new(AttributionFunction::new(Weak::clone(shared))));
             let runs = Runs::new(config.limits, clock, config.security.is_login_required());

@@ -89,6 +89,7 @@ async fn statements_of_any_size_are_refused() {
         (format!("select 1 from {}crm.accounts", many("crm.accounts, ", 5_000)), LIMIT),
         (chain("select 1 as x", doubled, 40, "select count(*)"), LIMIT),
         (many("x", 2 << 20), LIMIT),
+        (format!("{}select 1", many("explain ", 100_000)), LIMIT),
     ])
     .await;
 }
@@ -118,6 +119,10 @@ async fn functions_that_make_much_of_little_are_bounded() {
         "select unnest(range(1, 1000000)) from crm.accounts",
         "select string_agg(repeat('x', 10000), '') from generate_series(1, 100000)",
         "select array_agg(repeat('x', 10000)) from generate_series(1, 100000)",
+        "select length(array_to_string(array_repeat(null::varchar, 1000000), ',', repeat('x', 100000)))",
+        "select array_length(array_repeat('', 400000000))",
+        "select array_length(array_resize(['y'], 100000, repeat('x', 100000)))",
+        "select position(repeat('y', 500000) in repeat('x', 1000000))",
     ];
     let mut all: Vec<(String, &[Code])> = statements.iter().map(|sql| ((*sql).to_owned(), LIMIT)).collect();
     all.extend([

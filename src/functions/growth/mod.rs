@@ -26,6 +26,9 @@ use sizes::{lengths, numbers, series, sizes, sum};
 pub use types::check_type;
 use types::{BoundedCast, CASTS};
 
+/// The least that an element of a list takes, in bytes.
+const ELEMENT_BYTES: f64 = 8.0;
+
 /// A megabyte, in bytes.
 const MB: f64 = 1_048_576.0;
 
@@ -226,15 +229,21 @@ fn reckon(name: &str, growth: Growth, args: &[ColumnarValue], rows: usize) -> Re
         |one: Vec<f64>, other: Vec<f64>| one.iter().zip(&other).map(|(one, other)| (one * other).max(0.0)).sum();
     Ok(match growth {
         Growth::Sum(times) => f64::from(times) * sum(args, rows)?,
-        Growth::Times => product(column(0, sizes)?, column(1, numbers)?),
-        // A letter has up to four bytes, an element of a list some more.
+        Growth::Times => {
+            // An element takes its place in a list, whatever is in it.
+            let least = if name == "array_repeat" { ELEMENT_BYTES } else { 0.0 };
+            let each = column(0, sizes)?.into_iter().map(|bytes| bytes.max(least)).collect();
+            product(each, column(1, numbers)?)
+        }
+        // A letter has up to four bytes, an element of a list some more, or as many as what it is filled with.
         Growth::Length => {
             let lengths = column(1, numbers)?;
             if name == "array_resize" && lengths.iter().any(|length| *length < 0.0) {
                 let error = Error::new(ErrorKind::Query, "array_resize() is given a length below 0");
                 return Err(DataFusionError::External(Box::new(error.with_hint("give it a length of 0 or more"))));
             }
-            16.0 * lengths.iter().map(|length| length.max(0.0)).sum::<f64>()
+            let filled = if name == "array_resize" { column(2, sizes)? } else { vec![0.0; rows] };
+            product(lengths, filled.into_iter().map(|bytes| bytes.max(16.0)).collect())
         }
         Growth::Elements => sum(args, rows)? + product(column(0, lengths)?, column(2, sizes)?),
         Growth::Replacement => {
@@ -252,7 +261,11 @@ fn reckon(name: &str, growth: Growth, args: &[ColumnarValue], rows: usize) -> Re
         Growth::Separator if name == "concat_ws" => {
             sum(args, rows)? + args.len() as f64 * column(0, sizes)?.iter().sum::<f64>()
         }
-        Growth::Separator => sum(args, rows)? + product(column(0, lengths)?, column(1, sizes)?),
+        // The third stands where an element is NULL.
+        Growth::Separator => {
+            let between = product(column(0, lengths)?, column(1, sizes)?);
+            sum(args, rows)? + between + product(column(0, lengths)?, column(2, sizes)?)
+        }
         Growth::Series => {
             let has_second = args.len() > 1;
             8.0 * series(has_second, column(0, numbers)?, column(1, numbers)?, column(2, numbers)?)

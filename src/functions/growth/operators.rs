@@ -1,5 +1,6 @@
 //! Operators with a bound: functions take their places.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
@@ -22,17 +23,31 @@ use super::likeness::Likeness;
 use crate::error::{Error, ErrorKind};
 
 /// Puts functions in place of `||`, with which texts double with each step of a query, and of `like` with patterns that are
-/// computed. A column is refused as a pattern of other operators.
+/// computed. A column is refused as a pattern of other operators. Functions that the planner takes for other operators,
+/// such as `[1, 2]` and `overlay(... placing ...)`, get their bound.
 #[derive(Debug)]
 pub struct BoundedOperators {
     concatenation: Arc<ScalarUDF>,
+    functions: HashMap<String, Arc<ScalarUDF>>,
 }
 
 impl BoundedOperators {
-    /// Returns them for queries with so much memory, in bytes.
-    pub fn new(memory: usize) -> Self {
+    /// Returns them for queries with so much memory, in bytes, and these functions with a bound.
+    pub fn new(memory: usize, functions: &[ScalarUDF]) -> Self {
         let signature = Signature::user_defined(Volatility::Immutable);
-        Self { concatenation: Arc::new(ScalarUDF::from(Concatenation { signature, memory })) }
+        let functions = functions.iter().map(|function| (function.name().to_owned(), Arc::new(function.clone())));
+        let concatenation = Arc::new(ScalarUDF::from(Concatenation { signature, memory }));
+        Self { concatenation, functions: functions.collect() }
+    }
+
+    /// Returns a call with its bound, which one from the registry has already.
+    fn bounded(&self, call: ScalarFunction) -> Transformed<Expr> {
+        match self.functions.get(call.func.name()) {
+            Some(function) if *function != call.func => {
+                Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), call.args)))
+            }
+            _ => Transformed::no(Expr::ScalarFunction(call)),
+        }
     }
 }
 
@@ -57,6 +72,7 @@ impl FunctionRewrite for BoundedOperators {
                 let call = ScalarFunction::new_udf(function, vec![*expr, *pattern]);
                 return Ok(Transformed::yes(Expr::ScalarFunction(call)));
             }
+            Expr::ScalarFunction(call) => return Ok(self.bounded(call)),
             other => return Ok(Transformed::no(other)),
         };
         let is_list = |side: &Expr| side.get_type(schema).is_ok_and(|kind| kind.is_list());
