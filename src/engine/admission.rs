@@ -81,8 +81,10 @@ impl Admission {
             waiting: VecDeque::new(),
         };
         let (quick, heavy) = (limits.threads * QUICK_FOR_EACH_THREAD, limits.queries);
-        let of_user = if has_users { limits.queries_per_user } else { heavy };
-        let lanes = Mutex::new([places(quick, quick), places(heavy, of_user)]);
+        // Of the places for small queries and planning one user has half.
+        let (quick_of_user, of_user) =
+            if has_users { (quick.div_ceil(2), limits.queries_per_user) } else { (quick, heavy) };
+        let lanes = Mutex::new([places(quick, quick_of_user), places(heavy, of_user)]);
         Self { lanes, queue: limits.queue, queue_seconds: limits.queue_seconds }
     }
 

@@ -71,15 +71,15 @@ impl Kill {
         let user = context.session_config().options().extensions.get::<SessionUser>();
         let killed = match (self.shared.upgrade(), id_of(&self.id), user) {
             (Some(shared), Some(id), Some(user)) => {
-                let entry = AuditEntry {
-                    act: Act::Killed,
-                    user: Some(&user.name),
-                    address: None,
-                    object: &self.id,
-                    outcome: "asked for",
-                };
-                shared.audit.record(&entry)?;
-                shared.runs.kill(id, user.queries(), &user.name)
+                let meant = shared.runs.running(id, user.queries());
+                // Who asks for what there is not does nothing, and pushes out no line of what was done.
+                if !meant.is_empty() {
+                    let (user, object) = (Some(&*user.name), self.id.as_str());
+                    let entry = AuditEntry { act: Act::Killed, user, address: None, object, outcome: "asked for" };
+                    shared.audit.record(&entry)?;
+                }
+                meant.iter().for_each(|query| query.kill(&user.name));
+                meant.len()
             }
             _ => 0,
         };

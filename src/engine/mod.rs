@@ -45,6 +45,7 @@ mod statement;
 mod stop;
 mod table_functions;
 pub mod targets;
+mod timely;
 mod unique_keys;
 mod windows;
 mod wire_types;
@@ -73,13 +74,14 @@ pub use faults::limit_of_panic;
 pub use parts::Part;
 pub use references::Reference;
 pub use result::{QueryStream, RunStatistics};
-pub use runs::{DURATION_BOUNDS, Durations, Origin, Refusal, Run, State, Totals};
+pub use runs::{DURATION_BOUNDS, Durations, Origin, Planning, Refusal, Run, State, Totals};
 use sandbox::Sandbox;
 pub use sandbox::{Exists, Ingest, Missing, WriteTicket};
 pub use session::{Outcome, Session};
 use state::Shared;
 pub use statement::{Ready, Statement};
 pub use stop::Stop;
+pub use timely::apart;
 pub use wire_types::{WireTypes, wire_schema};
 
 /// The catalog's name.

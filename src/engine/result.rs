@@ -194,7 +194,14 @@ impl Stream for QueryStream {
         }
         let next = match self.over.poll_unpin(context) {
             Poll::Ready(error) => Some(Err(error)),
-            Poll::Pending => ready!(self.poll_made(context)),
+            Poll::Pending => match ready!(self.poll_made(context)) {
+                // Where it broke off because it was ended, why it was says more.
+                Some(Err(error)) => match self.over.poll_unpin(context) {
+                    Poll::Ready(reason) => Some(Err(reason)),
+                    Poll::Pending => Some(Err(error)),
+                },
+                next => next,
+            },
         };
         let next = next.map(|next| next.map_err(Error::with_id));
         self.is_done = !matches!(next, Some(Ok(_)));

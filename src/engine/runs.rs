@@ -22,7 +22,7 @@ use crate::config::Limits;
 use crate::domain::clock::Clock;
 use crate::error::Result;
 use crate::traces::Span;
-pub use run::Run;
+pub use run::{Planning, Run};
 pub use totals::{DURATION_BOUNDS, Durations, Refusal, Totals};
 
 /// Queries that are remembered after their end: a busy hour of a team, some megabytes.
@@ -93,6 +93,7 @@ pub(super) struct Record {
     facts: Mutex<Facts>,
     memory: Arc<MemoryOfOne>,
     killed_by: watch::Sender<Option<Arc<str>>>,
+    stop: Stop,
 }
 
 /// What changes while it runs.
@@ -112,6 +113,12 @@ pub(super) struct Facts {
 }
 
 impl Record {
+    /// Ends the query, which may be computing without a look at anything but its stop.
+    pub(super) fn kill(&self, by: &Arc<str>) {
+        self.killed_by.send_replace(Some(Arc::clone(by)));
+        self.stop.set();
+    }
+
     pub(super) fn facts(&self) -> MutexGuard<'_, Facts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -164,15 +171,11 @@ impl Runs {
         all.filter(|record| user.is_none_or(|user| *record.user == *user)).cloned().collect()
     }
 
-    /// Ends the queries of an id that a user may end; returns how many there were.
-    pub(super) fn kill(&self, id: u64, owner: Option<&str>, by: &Arc<str>) -> usize {
+    /// Returns the queries of an id that run and that a user may end.
+    pub(super) fn running(&self, id: u64, owner: Option<&str>) -> Vec<Arc<Record>> {
         let records = self.records();
         let meant = records.running.iter().filter(|record| record.id == id);
-        let meant: Vec<_> = meant.filter(|record| owner.is_none_or(|owner| *record.user == *owner)).collect();
-        for record in &meant {
-            record.killed_by.send_replace(Some(Arc::clone(by)));
-        }
-        meant.len()
+        meant.filter(|record| owner.is_none_or(|owner| *record.user == *owner)).cloned().collect()
     }
 
     /// Begins a query.
@@ -217,6 +220,7 @@ impl Runs {
             facts: Mutex::new(facts),
             memory,
             killed_by: watch::Sender::new(None),
+            stop: stop.clone(),
         });
         self.records().running.push(Arc::clone(&record));
         let runs = Arc::clone(self);

@@ -210,6 +210,7 @@ impl Session {
                 let reads = tables_of(&statement, &self.schema).map_err(|fault| Error::new(ErrorKind::Query, fault))?;
                 let session = self.accelerated(&reads).await?;
                 let state = session.state();
+                QueryStop::of(state.config_options()).stop.set_for_planning(self.shared.config.limits.query_seconds);
                 let plan = state.statement_to_plan(statement).await.map_err(faults::of_query);
                 let plan = plan.map_err(|error| self.shared.with_nearest_schema(error, &reads))?;
                 let plan = session.stand_ins.put_into(plan).map_err(faults::of_query)?;
@@ -226,6 +227,7 @@ impl Session {
         gate::verify(&plan)?;
         let schema = self.wire_types.schema(&result_schema(&state, &plan)?);
         let stop = QueryStop::of(state.config_options()).stop;
+        stop.set_free();
         Ok(Statement {
             shared: Arc::clone(&self.shared),
             state,

@@ -21,7 +21,6 @@ use url::Url;
 use super::access::Scope;
 use super::attribution_function::AttributionFunction;
 use super::branches::BranchesInTurn;
-use super::conditions::optimizer_rules;
 use super::constants::BoundedConstants;
 use super::handed::HandedTable;
 use super::memory::QueryMemory;
@@ -30,6 +29,7 @@ use super::row_checks::Checked;
 use super::runs::Runs;
 use super::sandbox::{SANDBOX, Sandbox};
 use super::schemas::{self, TopLevel};
+use super::timely::with_timely_rules;
 use super::windows::CountedWindows;
 use super::yielding::YieldInJoins;
 use super::{CATALOG, DEFAULT_SCHEMA, TableKind, attribution_function, faults};
@@ -129,11 +129,8 @@ impl Shared {
         }
         runtime.register_object_store(sandbox.lake().url().as_ref(), Arc::clone(sandbox.lake().store()));
         Arc::new_cyclic(|shared: &Weak<Self>| {
-            let mut base = SessionStateBuilder::new()
-                .with_config(session_config(&config))
-                .with_runtime_env(runtime)
-                .with_default_features()
-                .with_optimizer_rules(optimizer_rules())
+            let builder = SessionStateBuilder::new().with_config(session_config(&config)).with_runtime_env(runtime);
+            let mut base = with_timely_rules(builder.with_default_features())
                 .with_physical_optimizer_rule(Arc::new(BranchesInTurn))
                 .with_physical_optimizer_rule(Arc::new(YieldInJoins))
                 .with_physical_optimizer_rule(Arc::new(BoundedConstants))

@@ -22,6 +22,7 @@ use super::sandbox::Write;
 use super::scanned::Scanned;
 use super::state::Shared;
 use super::stop::Stop;
+use super::timely::apart;
 use super::unique_keys::{self, Verdict};
 use super::wire_types::wire_schema;
 use super::{faults, lanes, parameters, row_checks};
@@ -158,10 +159,15 @@ impl Statement {
         }
         let (began, preparing) = (Instant::now(), self.run.as_ref().map(|run| run.span("prepare")));
         let plan = tokio::time::timeout(Duration::from_secs(seconds), self.clone().plan_of(asked.clone())).await;
-        let plan = plan.unwrap_or_else(|_| Err(deadline_error(seconds))).map_err(Error::with_id);
+        let mut plan = plan.unwrap_or_else(|_| Err(deadline_error(seconds))).map_err(Error::with_id);
         if let Some(run) = &self.run {
             run.planned(began.elapsed());
             drop(preparing);
+            if plan.is_err()
+                && let Some(killed) = run.killed().now_or_never()
+            {
+                plan = Err(killed);
+            }
             if let Err(error) = &plan {
                 run.failed(error);
             }
@@ -275,8 +281,11 @@ impl Statement {
 
     /// Returns the plan that would run, of what is left of the query; what its functions compute for that has an end.
     pub(super) async fn planned_to_its_end(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-        self.stop.set_after(self.shared.config.limits.query_seconds);
-        self.state.create_physical_plan(plan).await.map_err(faults::of_query)
+        let seconds = self.shared.config.limits.query_seconds;
+        self.stop.set_for_planning(seconds);
+        let planned = apart(self.state.create_physical_plan(plan)).await;
+        self.stop.set_after(seconds);
+        planned.map_err(faults::of_query)
     }
 }
 

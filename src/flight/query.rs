@@ -23,7 +23,7 @@ use super::running::{QueryId, Running};
 use super::upload::{self, Upload};
 use super::workers::Lanes;
 use super::write;
-use crate::engine::{Engine, Lane, Origin, Statement, Stop};
+use crate::engine::{Engine, Lane, Origin, Statement, Stop, apart};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The most bytes of bound parameters: the handle with them stands twice in a FlightInfo, which must fit the 64 MiB
@@ -65,6 +65,10 @@ pub(super) async fn plan(engine: &Engine, query: &Query, origin: &Origin) -> Res
     let (began, span) = (Instant::now(), origin.span.child("plan"));
     span.note_sql(&query.sql);
     let planned = async { query.options.session(engine)?.prepare(&query.sql).await };
+    let planned = async {
+        let _place = engine.place_for_planning().await?;
+        apart(planned).await
+    };
     planned.await.map_err(Error::with_id).inspect_err(|error| {
         span.fail(error.kind().name());
         engine.not_planned(Origin { sql: query.sql.clone(), ..origin.clone() }, began.elapsed(), error);

@@ -11,6 +11,9 @@ use datafusion::common::{DataFusionError, Result, config_err};
 
 use crate::error::{Error, ErrorKind};
 
+/// How long planning may take, in seconds: a hundred times what the largest view of topline takes.
+const PLANNING_SECONDS_MAX: u64 = 60;
+
 /// What a query looks at to know that nobody waits for it. Cheap to clone; all clones are one.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
@@ -20,8 +23,15 @@ pub struct Stop {
 #[derive(Debug, Default)]
 struct State {
     is_set: AtomicBool,
-    /// When, and after how many seconds that is.
-    until: Mutex<Option<(Instant, u64)>>,
+    until: Mutex<Option<Until>>,
+}
+
+/// When a query is to end: after how many seconds that is, of what.
+#[derive(Debug, Clone, Copy)]
+struct Until {
+    at: Instant,
+    seconds: u64,
+    phase: Phase,
 }
 
 impl Stop {
@@ -32,7 +42,22 @@ impl Stop {
 
     /// Ends the query after so many seconds from now, whatever was said before.
     pub fn set_after(&self, seconds: u64) {
-        let until = Instant::now().checked_add(Duration::from_secs(seconds)).map(|until| (until, seconds));
+        self.set_until(seconds, Phase::Running);
+    }
+
+    /// Ends the query where it is not planned by then: after so many seconds, or those that planning may take.
+    pub fn set_for_planning(&self, seconds: u64) {
+        self.set_until(seconds.min(PLANNING_SECONDS_MAX), Phase::Planning);
+    }
+
+    /// Gives the query any time from now on, unless it was ended: what is planned may be run much later.
+    pub fn set_free(&self) {
+        *self.state.until.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn set_until(&self, seconds: u64, phase: Phase) {
+        let at = Instant::now().checked_add(Duration::from_secs(seconds));
+        let until = at.map(|at| Until { at, seconds, phase });
         *self.state.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
     }
 
@@ -46,11 +71,19 @@ impl Stop {
             _ if self.state.is_set.load(Ordering::Relaxed) => {
                 Error::new(ErrorKind::Cancelled, "the query was cancelled")
             }
-            Some((until, seconds)) if until <= Instant::now() => deadline_error(seconds),
+            Some(Until { at, seconds, phase }) if at <= Instant::now() => match phase {
+                Phase::Planning => planning_error(seconds),
+                Phase::Running => deadline_error(seconds),
+            },
             _ => return Ok(()),
         };
         Err(DataFusionError::External(Box::new(error)))
     }
+}
+
+fn planning_error(seconds: u64) -> Error {
+    Error::new(ErrorKind::Limit, format!("the query could not be planned within {seconds} seconds"))
+        .with_hint("name fewer columns and steps, or keep a step of it as a table of schema sandbox")
 }
 
 /// Returns the error of a query that took too long.
@@ -122,7 +155,9 @@ mod tests {
         assert!(other.check().is_ok());
         stop.set_after(0);
         assert!(other.check().expect_err("its time is over").to_string().contains("more than 0 seconds"));
-        stop.set_after(3600);
+        stop.set_for_planning(0);
+        assert!(other.check().expect_err("its time is over").to_string().contains("planned within 0 seconds"));
+        stop.set_free();
         assert!(other.check().is_ok());
         stop.set();
         assert!(other.check().expect_err("it was ended").to_string().contains("cancelled"));

@@ -176,6 +176,18 @@ async fn single_steps_that_would_take_all_memory_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn planning_has_an_end() {
+    let config = Config::sample(&Environment::default()).expect("the sample");
+    let limits = Limits { query_seconds: 0, ..config.limits };
+    let engine = Engine::open(Config { limits, ..config }).await.expect("it opens");
+    let server = Server::over(engine).await;
+    let (code, text) = ended(&mut server.client().await, "select 1").await.expect("it has no time at all");
+    assert!(LIMIT.contains(&code), "{code:?} {text}");
+    assert!(text.starts_with("the query could not be planned within 0 seconds"), "{text}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn constants_are_no_way_around() {
     let many = |call: &dyn Fn(usize) -> String, count: usize| (0..count).map(call).collect::<Vec<_>>().join(", ");
     let seconds = "timestamp '1970-01-01', timestamp '1980-01-01', interval '1 second'";

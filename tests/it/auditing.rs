@@ -54,6 +54,9 @@ async fn writes_and_refusals_are_written_down_and_nothing_is_done_that_cannot_be
         Some(1)
     );
     client.execute("copy crm.accounts to 'x.csv'".to_owned(), None).await.expect_err("it is refused");
+    let nothing = client.execute("kill '0000000000000000'".to_owned(), None).await.expect("it plans");
+    let nothing = client.do_get(nothing.endpoint[0].ticket.clone().expect("a ticket")).await.expect("it begins");
+    nothing.try_collect::<Vec<_>>().await.expect_err("there is no such query, and no line of it");
     let log = folder.path().join("audit.log");
     let lines = lines(&log);
     let told: Vec<_> = lines.iter().map(|line| [&line["act"], &line["object"], &line["outcome"]]).collect();

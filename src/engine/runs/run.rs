@@ -219,7 +219,23 @@ impl Drop for Run {
     }
 }
 
+/// A place among the small queries, for as long as a text is planned.
+#[derive(Debug)]
+pub struct Planning {
+    _place: Place,
+}
+
 impl Engine {
+    /// Waits for a place in which a text is planned.
+    ///
+    /// # Errors
+    /// `Busy` where there is none in time.
+    pub async fn place_for_planning(&self) -> Result<Planning> {
+        let admission = &self.shared.runs.admission;
+        let _place = admission.place(Lane::Quick, &self.user.name, Patience::OfQueue).await?;
+        Ok(Planning { _place })
+    }
+
     /// Notes a statement that could not be planned among the queries that ended.
     pub fn not_planned(&self, origin: Origin, took: Duration, error: &Error) {
         // The call shows that it failed; there is no query below it.
