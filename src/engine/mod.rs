@@ -47,6 +47,7 @@ mod table_functions;
 pub mod targets;
 mod timely;
 mod unique_keys;
+mod widths;
 mod windows;
 mod wire_types;
 mod yielding;

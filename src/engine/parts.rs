@@ -21,6 +21,7 @@ use datafusion::physical_plan::{ExecutionPlan, StatisticsArgs, StatisticsContext
 use super::faults;
 use super::result::Extent;
 use super::statement::{Asked, Ready, Statement};
+use super::widths::BoundedExec;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The fewest rows of a scan that is cut: fewer arrive in a blink through one connection.
@@ -137,7 +138,10 @@ fn files_of(plan: &Arc<dyn ExecutionPlan>) -> Option<&Vec<FileGroup>> {
         if let Some(scan) = node.downcast_ref::<DataSourceExec>() {
             return scan.data_source().downcast_ref::<FileScanConfig>().map(|config| &config.file_groups);
         }
-        let is_row_by_row = node.is::<ProjectionExec>() || node.is::<FilterExec>() || node.is::<CooperativeExec>();
+        let is_row_by_row = node.is::<ProjectionExec>()
+            || node.is::<FilterExec>()
+            || node.is::<CooperativeExec>()
+            || node.is::<BoundedExec>();
         match node.children().as_slice() {
             [child] if is_row_by_row => node = *child,
             _ => return None,

@@ -30,6 +30,7 @@ use super::runs::Runs;
 use super::sandbox::{SANDBOX, Sandbox};
 use super::schemas::{self, TopLevel};
 use super::timely::with_timely_rules;
+use super::widths::BoundedWidths;
 use super::windows::CountedWindows;
 use super::yielding::YieldInJoins;
 use super::{CATALOG, DEFAULT_SCHEMA, TableKind, attribution_function, faults};
@@ -135,6 +136,7 @@ impl Shared {
                 .with_physical_optimizer_rule(Arc::new(YieldInJoins))
                 .with_physical_optimizer_rule(Arc::new(BoundedConstants))
                 .with_physical_optimizer_rule(Arc::new(CountedWindows::new(config.limits.memory_bytes)))
+                .with_physical_optimizer_rule(Arc::new(BoundedWidths::new(config.limits.memory_bytes)))
                 .with_catalog_list(Arc::new(TopLevel::new(Weak::clone(shared))))
                 .build();
             let memory = config.limits.memory_bytes;

@@ -176,6 +176,30 @@ async fn single_steps_that_would_take_all_memory_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn wide_rows_are_not_copied_over_and_over() {
+    let one = |value: &str| format!("(select {value} as x from generate_series(1, 1) as one(number) where number > 0)");
+    let joined = |value: &str, rows: usize| {
+        format!("(select x, value from {} cross join generate_series(1, {rows}) as t(value))", one(value))
+    };
+    let long = "arrow_cast(repeat('x', 1000000), 'LargeUtf8')";
+    let taken = |call: &str, value: &str| format!("select max({call} + value) from {}", joined(value, 8192));
+    let of_each = format!("select {long} as x, unnest(range(1, 1500)) as value from generate_series(1, 50)");
+    all_end(&[
+        (taken("length(x)", long), LIMIT),
+        (taken("array_length(x)", "range(1, 100000)"), LIMIT),
+        (taken("array_length(x)", "[[repeat('x', 1000000)]]"), LIMIT),
+        (format!("select max(length(x) + value) from ({of_each})"), LIMIT),
+    ])
+    .await;
+    let server = Server::over(engine().await).await;
+    let mut client = server.client().await;
+    let shared = "arrow_cast(repeat('x', 1000000), 'Utf8View')";
+    let written_out = format!("select count(arrow_cast(x, 'Utf8')) from {}", joined(shared, 3000));
+    assert_eq!(ended(&mut client, &written_out).await, None, "a part of them at a time");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn planning_has_an_end() {
     let config = Config::sample(&Environment::default()).expect("the sample");
     let limits = Limits { query_seconds: 0, ..config.limits };
