@@ -191,7 +191,8 @@ async fn wide_rows_are_not_copied_over_and_over() {
         (format!("select max(length(x) + value) from ({of_each})"), LIMIT),
     ])
     .await;
-    let server = Server::over(engine().await).await;
+    // With the usual memory: other tests of the process have theirs.
+    let server = Server::over(crate::support::sample().await).await;
     let mut client = server.client().await;
     let shared = "arrow_cast(repeat('x', 1000000), 'Utf8View')";
     let written_out = format!("select count(arrow_cast(x, 'Utf8')) from {}", joined(shared, 3000));
