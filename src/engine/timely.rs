@@ -2,7 +2,8 @@
 //! kilobytes can keep them busy for minutes. Each looks at the query's stop before it begins, those of the optimizer before
 //! each step of the plan.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 
 use datafusion::common::Result;
@@ -15,6 +16,7 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_optimizer::{PhysicalOptimizerContext, PhysicalOptimizerRule};
 use datafusion::physical_plan::ExecutionPlan;
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
 
 use super::conditions::optimizer_rules;
 use crate::functions::stop::QueryStop;
@@ -33,12 +35,15 @@ fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
 }
 
 /// Does work that computes without giving way, such as planning. What else has to be done on its thread goes on
-/// meanwhile on another.
+/// meanwhile on another; what the work waits for keeps no thread.
 pub async fn apart<T>(work: impl Future<Output = T>) -> T {
-    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(|| Handle::current().block_on(work)),
-        _ => work.await,
-    }
+    let mut work = pin!(work);
+    let has_others = Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
+    poll_fn(|context| match has_others {
+        true => block_in_place(|| work.as_mut().poll(context)),
+        false => work.as_mut().poll(context),
+    })
+    .await
 }
 
 /// A rule with a look at the stop before it begins.
@@ -119,6 +124,16 @@ mod tests {
         // The one thread computes until this one has its turn.
         tokio::spawn(async move { sender.send(7) }).await.expect("no panic").expect("somebody waits");
         assert_eq!(computing.await.expect("no panic"), Ok(7));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn what_waits_can_be_given_up() {
+        let waiting = apart(std::future::pending::<()>());
+        tokio::select! {
+            biased;
+            () = waiting => unreachable!("nothing ends it"),
+            () = tokio::task::yield_now() => {}
+        }
     }
 
     #[tokio::test]
