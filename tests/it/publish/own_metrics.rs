@@ -53,7 +53,7 @@ async fn a_month_may_be_named_by_its_last_day() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_column_of_lists_is_what_was_published() {
     let shop = Shop::new();
-    with_column(&shop, "amounts", "array_agg(amount)");
+    with_column(&shop, "amounts", "array_agg(amount order by amount)");
     let engine = shop.open().await;
     publish(&engine, &["paid"]).await;
     require_sound(&engine).await;
